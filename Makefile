@@ -1,0 +1,51 @@
+# Two commands: `make demo` and `make test`. Both set up .venv by themselves.
+
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+EXPERIMENT := --configfile config.yaml workflow/presets/demo.yaml
+PYTEST_ARGS ?=
+
+# Nothing of the caller's own site-packages gets in.
+export PYTHONNOUSERSITE := 1
+unexport PYTHONPATH PYTHONHOME
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: help demo test lint format lock schema
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## run the whole benchmark on 1 797 handwritten digits and print where the report lies
+	@snakemake --cores all $(EXPERIMENT)
+	@echo "$(CURDIR)/results/demo/report.html"
+
+test: $(READY) lint ## lint and run the tests
+	python -m pytest $(PYTEST_ARGS)
+
+lint: $(READY) ## check style and rules
+	ruff check src tests envs
+	ruff format --check src tests envs
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+format: $(READY) ## put the code into the form that lint asks for
+	ruff check --fix src tests envs
+	ruff format src tests envs
+	snakefmt Snakefile workflow
+
+lock: $(READY) ## write envs/ anew from pyproject.toml
+	python envs/lock.py
+
+schema: $(READY) ## write the JSON Schema and the README's config reference anew
+	vitbench schema > workflow/schemas/config.schema.json
+	vitbench schema --readme README.md
+
+$(READY): envs/venv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "vitbench needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 1; }
+	@echo "Installing exact pins into $(VENV): some minutes, once."
+	@$(PYTHON) -m venv $(VENV)
+	@python -m pip install --quiet --progress-bar off -r envs/venv.txt
+	@python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

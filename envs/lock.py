@@ -1,0 +1,84 @@
+"""Writes every pinned environment from pyproject.toml: run it with `make lock`.
+
+envs/venv.txt is what `make` installs into .venv, for each Python ≥ 3.11; envs/*.yaml are the conda environments, whose
+Python is fixed. conda-forge provides python and pip alone: the frameworks ship their GPU builds through the index.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+PYTHON, PIP = "3.11.13", "25.2"
+HEADER = "# Made by `make lock` from pyproject.toml; do not edit.\n"
+CPU_NOTE = (
+    "# Without the CUDA libraries: a CPU build of torch has no use for them, and a CUDA build, if that is all your index\n"
+    "# has, requires them itself at exact versions.\n"
+)
+CUDA = re.compile(r"(nvidia|cuda|triton)\b(?!-ml-py)")
+
+# file: (extras of pyproject.toml, whether CUDA libraries belong to it)
+ENVIRONMENTS = {
+    "venv": (["keras", "jax-cpu", "torch-cpu", "tensorflow-cpu", "report", "workflow", "dev"], False),
+    "jax": (["keras", "jax"], True),
+    "jax-cpu": (["keras", "jax-cpu"], False),
+    "torch": (["keras", "torch"], True),
+    "torch-cpu": (["keras", "torch-cpu"], False),
+    "tensorflow": (["keras", "tensorflow"], True),
+    "tensorflow-cpu": (["keras", "tensorflow-cpu"], False),
+    "report": (["report"], False),
+}
+
+
+def main() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    venv: list[str] = []
+    for name, (extras, with_cuda) in ENVIRONMENTS.items():
+        direct = project["dependencies"] + [pin for e in extras for pin in project["optional-dependencies"][e]]
+        # An environment takes the versions that .venv was tested with wherever both have a package.
+        pins = [pin for pin in resolve(direct, venv) if with_cuda or not CUDA.match(pin)]
+        header = HEADER + ("" if with_cuda or name == "report" else CPU_NOTE)
+        if name == "venv":
+            venv = pins
+            text = header + "\n".join(pins) + "\n"
+        else:
+            text = header + conda([pin for pin in pins if for_conda(pin)])
+        file = REPOSITORY / "envs" / (f"{name}.txt" if name == "venv" else f"{name}.yaml")
+        file.write_text(text)
+        print(f"{file.name}: {len(pins)} packages")
+
+
+def resolve(direct: list[str], constraints: list[str]) -> list[str]:
+    """Exact pins, with markers, of `direct` and all that they require, for Linux and macOS and Python ≥ 3.11."""
+    with tempfile.TemporaryDirectory() as folder:
+        wanted, constrained = Path(folder, "wanted.in"), Path(folder, "constraints.txt")
+        wanted.write_text("\n".join(direct))
+        constrained.write_text("\n".join(constraints))
+        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
+        command += ["--no-header", "--no-annotate", "--no-emit-index-url", "--constraint", str(constrained), str(wanted)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return [line for line in done.stdout.splitlines() if "==" in line and "sys_platform == 'win32'" not in line]
+
+
+def for_conda(pin: str) -> bool:
+    """Whether the fixed Python of the conda environments can take this pin at all."""
+    return not re.search(r"python_full_version >= '3\.1[2-9]", pin)
+
+
+def conda(pins: list[str]) -> str:
+    lines = ["channels:", "  - conda-forge", "  - nodefaults", "dependencies:"]
+    lines += [f"  - python={PYTHON}", f"  - pip={PIP}", "  - pip:"]
+    return "\n".join([*lines, *(f"      - {_quoted(pin)}" for pin in pins)]) + "\n"
+
+
+def _quoted(pin: str) -> str:
+    return f'"{pin}"' if ";" in pin else pin
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""One command per step of the flow, each as its rule calls it and as a person can by hand."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vitbench import config_errors, execution
+from vitbench.config import Backend, Config, Execution, Precision
+from vitbench.progress import log, logged, say
+from vitbench.results import Results, whole
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+ConfigFiles = Annotated[
+    list[Path], typer.Option("--config", help="A config file, YAML or JSON; may be given again, the last one wins.")
+]
+LogFile = Annotated[Path | None, typer.Option("--log", help="Send all but the progress to this file.")]
+Model = Annotated[str, typer.Option(help="A model of the config.")]
+BackendName = Annotated[Backend, typer.Option(help="The Keras backend.")]
+ExecutionName = Annotated[Execution, typer.Option(help="As published, or tuned by measurement.")]
+PrecisionName = Annotated[Precision, typer.Option(help="Arithmetic; float32 has TF32 off.")]
+Seed = Annotated[int, typer.Option(help="Decides initial weights, order of the images, augmentation and dropout.")]
+
+
+@app.command()
+def config(files: Annotated[list[Path], typer.Argument(help="Config files, the last one wins.")], output: Path | None = None):
+    """Check config files and print, or write, the whole config with every default in it."""
+    found = _load(files)
+    text = found.model_dump_json(indent=2) + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        with whole(output) as path:
+            path.write_text(text)
+
+
+@app.command()
+def schema():
+    """Print the JSON Schema of the config."""
+    typer.echo(config_errors.json_schema(), nl=False)
+
+
+@app.command()
+def data(config: ConfigFiles, log: LogFile = None):
+    """Make the images as arrays, and a manifest that says what they are."""
+    with logged(log):
+        experiment, results = _open(config)
+        execution.choose_backend(experiment.data_backend())
+        from vitbench.steps import data
+
+        data.run(experiment, results)
+
+
+@app.command()
+def init(config: ConfigFiles, model: Model, seed: Seed, log: LogFile = None):
+    """Draw the initial weights that every backend starts from."""
+    with logged(log):
+        experiment, results = _open(config, model)
+        execution.start(experiment.reference_of(model), "float32", "cpu")
+        from vitbench.steps import init
+
+        init.run(experiment, results, model, seed)
+
+
+@app.command()
+def tune(
+    config: ConfigFiles, model: Model, backend: BackendName, precision: PrecisionName = "float32", log: LogFile = None
+):
+    """Time a few ways to execute the training and keep the one with the least predicted time."""
+    with logged(log):
+        experiment, results = _open(config, model)
+        from vitbench.steps import tune
+
+        tune.run(experiment, results, model, backend, precision)
+
+
+@app.command()
+def parity(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile = None):
+    """Compare this backend's model with the reference before it may be trained or timed."""
+    with logged(log):
+        experiment, results = _open(config, model)
+        execution.start(backend, "float32", experiment.accelerator)
+        from vitbench.steps import parity
+
+        parity.run(experiment, results, model, backend)
+
+
+@app.command()
+def train(
+    config: ConfigFiles,
+    model: Model,
+    backend: BackendName,
+    seed: Seed,
+    execution: ExecutionName = "tuned",
+    precision: PrecisionName = "float32",
+    log: LogFile = None,
+):
+    """Train one run, and test its best epoch."""
+    from vitbench.records import Job
+
+    with logged(log):
+        _timed("train", config, Job(model, backend, execution, precision, seed))
+
+
+@app.command()
+def throughput(
+    config: ConfigFiles,
+    model: Model,
+    backend: BackendName,
+    execution: ExecutionName = "tuned",
+    precision: PrecisionName = "float32",
+    log: LogFile = None,
+):
+    """Time training and inference steps in steady state."""
+    from vitbench.records import Job
+
+    with logged(log):
+        _timed("throughput", config, Job(model, backend, execution, precision))
+
+
+@app.command()
+def tables(config: ConfigFiles, log: LogFile = None):
+    """Collect everything that was measured into pandas tables."""
+    with logged(log):
+        experiment, results = _open(config)
+        from vitbench.steps import tables
+
+        tables.run(experiment, results)
+
+
+@app.command()
+def report(config: ConfigFiles, log: LogFile = None):
+    """Render the report."""
+    with logged(log):
+        experiment, results = _open(config)
+        from vitbench.steps import report
+
+        report.run(results)
+
+
+def _timed(step: str, files: list[Path], job) -> None:
+    """Runs step train or throughput for `job`; whatever happens to it, a row tells."""
+    import importlib
+
+    from vitbench.records import write_unfinished
+
+    experiment, results = _open(files, job.model)
+    try:
+        import_seconds = execution.start(job.backend, job.precision, experiment.accelerator)
+        module = importlib.import_module(f"vitbench.steps.{step}")
+        status = module.run(experiment, results, job, import_seconds)
+    except Exception as error:
+        log.exception("%s did not complete", job)
+        status = write_unfinished(experiment, results, job, error)
+    if status != "completed":
+        say(f"{step} {job}: {status}")
+
+
+def _load(files: list[Path]) -> Config:
+    try:
+        return config_errors.load(files)
+    except config_errors.ConfigError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _open(files: list[Path], model: str | None = None) -> tuple[Config, Results]:
+    """The config and where its results lie. Ends the program with a message if `model` is not one of the config's."""
+    found = _load(files)
+    models = found.models.parameters()
+    if model is not None and model not in models:
+        typer.echo(f"Error: --model {model!r} is not in the config, which has {', '.join(models)}", err=True)
+        raise typer.Exit(2)
+    return found, Results.of(found.experiment)

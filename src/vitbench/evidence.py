@@ -1,0 +1,102 @@
+"""What a report may rely on: all that a results directory holds, read once, and empty where something is missing."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vitbench.config import Config
+from vitbench.records import EPOCH_VALUES, KEYS, RUN_COLUMNS, THROUGHPUT_VALUES
+from vitbench.results import Results, read_json
+
+COLUMNS = {
+    "runs": RUN_COLUMNS,
+    "epochs": [*KEYS, "seed", *EPOCH_VALUES],
+    "throughput": [*KEYS, "status", *THROUGHPUT_VALUES, "error"],
+    "parity": [
+        *("model", "backend", "execution", "reference_backend", "quantity"),
+        *("max_abs_difference", "max_rel_difference", "tolerance", "passed"),
+    ],
+    "comparisons": [
+        *("experiment", "model", "execution", "precision", "metric", "backend_a", "backend_b", "n"),
+        *("difference", "ci_low", "ci_high", "test", "p_value", "verdict"),
+    ],
+}
+_TEXT = {
+    *("experiment", "dataset", "model", "backend", "execution", "precision", "status", "device", "error", "phase"),
+    *("jit_compile_effective", "tf32_effective", "keras_version", "backend_version", "python_version", "git_commit"),
+    *("config_sha256", "started_at", "finished_at", "reference_backend", "quantity", "passed", "metric", "backend_a"),
+    *("backend_b", "test", "verdict"),
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The tables of an experiment, and what stands beside them.
+
+    tuning: the content of each tune/<model>/<backend>/<precision>.json with those three as further keys.
+    environments: backend → one nested dict per run.
+    sample: a training image, uint8 (height, width, 3), and the name of its class; None without images.
+    """
+
+    config: Config
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    throughput: pd.DataFrame
+    parity: pd.DataFrame
+    comparisons: pd.DataFrame
+    manifest: dict
+    tuning: list[dict]
+    environments: dict[str, list[dict]]
+    sample: tuple[np.ndarray, str] | None
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        return {name: getattr(self, name) for name in COLUMNS}
+
+
+def load(root: str | Path) -> Evidence:
+    """Reads results/<experiment>. Raises FileNotFoundError only if config.json is not there."""
+    results = Results(Path(root))
+    manifest = read_json(results.manifest) if results.manifest.exists() else {}
+    return Evidence(
+        config=Config.model_validate(read_json(results.root / "config.json")),
+        manifest=manifest,
+        tuning=_tuning(results),
+        environments=_environments(results),
+        sample=_sample(results, manifest),
+        **{name: _table(results.tables / f"{name}.parquet", columns) for name, columns in COLUMNS.items()},
+    )
+
+
+def _table(path: Path, columns: list[str]) -> pd.DataFrame:
+    """The table with at least `columns`; those that hold numbers are numbers even where every value is null."""
+    frame = pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    frame = frame.reindex(columns=[*columns, *(c for c in frame if c not in columns)])
+    for column in columns:
+        if column not in _TEXT:
+            frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
+    return frame
+
+
+def _tuning(results: Results) -> list[dict]:
+    paths = sorted((results.root / "tune").glob("*/*/*.json"))
+    return [{**read_json(p), "model": p.parts[-3], "backend": p.parts[-2], "precision": p.stem} for p in paths]
+
+
+def _environments(results: Results) -> dict[str, list[dict]]:
+    found: dict[str, list[dict]] = {}
+    for path in sorted((results.root / "runs").glob("*/*/*/*/*/environment.json")):
+        found.setdefault(path.parts[-5], []).append(json.loads(path.read_text()))
+    return found
+
+
+def _sample(results: Results, manifest: dict) -> tuple[np.ndarray, str] | None:
+    """The first training image."""
+    if not results.images("train").exists() or not results.labels("train").exists():
+        return None
+    image = np.array(np.load(results.images("train"), mmap_mode="r")[0])
+    label = int(np.load(results.labels("train"), mmap_mode="r")[0])
+    return image, dict(enumerate(manifest.get("class_names", []))).get(label, str(label))

@@ -1,0 +1,57 @@
+"""Which images make up which batch: decided by seed and epoch alone, so the same on every backend."""
+
+import keras
+import numpy as np
+
+from vitbench.results import Results
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of (images, labels) in an order that a seed and the epoch decide.
+
+    images: uint8 (n, H, W, 3). labels: int32 (n,). `seed` None keeps the order. With `steps`, an epoch has exactly that
+    many full batches, going round the images as often as it takes; otherwise it is one pass, the last batch smaller.
+    """
+
+    def __init__(self, images, labels, batch_size: int, seed: int | None = None, steps: int | None = None):
+        super().__init__(workers=1, use_multiprocessing=False)
+        self.images, self.labels = images, labels
+        self.batch_size, self.seed, self.steps = batch_size, seed, steps
+        self.epoch = 0
+        self._draw()
+
+    def __len__(self) -> int:
+        return self.steps or -(-len(self.images) // self.batch_size)
+
+    def __getitem__(self, step: int):
+        if self.steps:
+            chosen = np.take(self._order, range(step * self.batch_size, (step + 1) * self.batch_size), mode="wrap")
+        else:
+            chosen = self._order[step * self.batch_size : (step + 1) * self.batch_size]
+        return self.images[chosen], self.labels[chosen]
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+        self._draw()
+
+    def _draw(self) -> None:
+        self._order = order(len(self.images), self.seed, self.epoch)
+
+
+def order(n: int, seed: int | None, epoch: int) -> np.ndarray:
+    """int64 (n,): the order of `n` images in `epoch`, the same wherever it is drawn."""
+    return np.arange(n) if seed is None else np.random.default_rng([seed, epoch]).permutation(n)
+
+
+def split(results: Results, validation_fraction: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """(images, labels) of train, validation and test; validation is the last part of the training images.
+
+    images uint8 (n, H, W, 3), labels int32 (n,).
+    """
+    images, labels = np.load(results.images("train")), np.load(results.labels("train"))
+    first_held_out = int(len(images) * (1 - validation_fraction))  # as Keras' validation_split cuts
+    return {
+        "train": (images[:first_held_out], labels[:first_held_out]),
+        "validation": (images[first_held_out:], labels[first_held_out:]),
+        "test": (np.load(results.images("test")), np.load(results.labels("test"))),
+    }

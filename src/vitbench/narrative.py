@@ -1,0 +1,134 @@
+"""What the report says in words: sentences made from the tables, which claim no more than the tables carry.
+
+Every sentence is plain text; whoever puts it into HTML escapes it.
+"""
+
+import pandas as pd
+
+from vitbench.config import Config
+from vitbench.numerals import counted, listed, number, percent, share, spread, times
+
+TIE = 1.05  # speeds closer than this are called equal
+_ENDINGS = {"gated": "stopped by the parity gate", "failed": "failed", "diverged": "diverged"}
+
+
+def answer(runs: pd.DataFrame, throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config) -> list[str]:
+    """The answer in two sentences: which backend trains the main model fastest, and whether accuracy differs.
+
+    The main model is the first that is not the baseline. Speeds are of the tuned execution, where it was measured.
+    """
+    model = main_model(config)
+    runs, throughput, comparisons = (t[t["model"] == model] for t in (runs, throughput, comparisons))
+    return [_speed(runs, throughput, config, model), _accuracy(runs, comparisons, config)]
+
+
+def main_model(config: Config) -> str:
+    names = list(config.models.parameters())
+    others = [name for name in names if config.baseline is None or name != config.baseline.model]
+    return (others or names)[0]
+
+
+def _speed(runs: pd.DataFrame, throughput: pd.DataFrame, config: Config, model: str) -> str:
+    training = throughput[throughput["phase"] == "train"]
+    done = training[(training["status"] == "completed") & training["images_per_second"].notna()]
+    execution, precision = _slice(done, config)
+    done = done[(done["execution"] == execution) & (done["precision"] == precision)]
+    batch = _batch_size(done, config)
+    speeds = done[done["batch_size"] == batch].groupby("backend")["images_per_second"].median()
+    speeds = speeds.sort_values(ascending=False)
+    same = throughput[(throughput["execution"] == execution) & (throughput["precision"] == precision)]
+    lost = _lost(same if len(done) else throughput, set(speeds.index), model, config)
+    where = _hardware(runs, throughput)
+    if speeds.empty:
+        return f"{where}, no training speed of {model} was measured{lost}."
+    how = f"as {execution} at batch size {batch:.0f}"
+    first, best = speeds.index[0], speeds.iloc[0]
+    level = speeds[best / speeds < TIE]
+    behind = speeds[len(level) :]
+    if len(speeds) == 1:
+        says = f"{first} trains {model} at {number(best)} images/s {how}, with no other backend to compare it with"
+    elif len(level) > 1:
+        says = f"{listed(level.index)} train {model} equally fast to within {percent(TIE - 1)}: "
+        says += f"{listed([number(v) for v in level])} images/s {how}"
+        says += "".join(f"; {b} reaches {times(v / best)} the speed of {first}" for b, v in behind.items())
+    else:
+        says = f"{first} trains {model} fastest: {number(best)} images/s {how}, "
+        says += listed([f"{times(best / v)} {b}" for b, v in behind.items()])
+    return f"{where}, {says}{lost}."
+
+
+def _accuracy(runs: pd.DataFrame, comparisons: pd.DataFrame, config: Config) -> str:
+    done = runs[(runs["status"] == "completed") & runs["test_accuracy"].notna()]
+    if done.empty:
+        return "No training run completed, so there is no test accuracy to report."
+    execution, precision = _slice(done, config)
+    runs, done, comparisons = (
+        t[(t["execution"] == execution) & (t["precision"] == precision)] for t in (runs, done, comparisons)
+    )
+    by_backend = {b: done.loc[done["backend"] == b, "test_accuracy"] for b in config.backends}
+    by_backend = {b: values for b, values in by_backend.items() if len(values)}
+    counts = {len(values) for values in by_backend.values()}
+    alone = len(by_backend) == 1
+    told = listed([f"{spread(v)} on {b}" + ("" if len(counts) == 1 else f" ({len(v)})") for b, v in by_backend.items()])
+    sign = "mean ± standard deviation, " if max(counts) > 1 else ""
+    seeds = counted(max(counts), "seed") + (" each" if not alone else "") if len(counts) == 1 else "(number of seeds)"
+    says = f"Test accuracy is {told} ({sign}{seeds.strip('()')})"
+    missing = len(runs) - len(done)
+    lost = f"; {missing} of {counted(len(runs), 'run')} did not complete" if missing else ""
+    pairs = comparisons[comparisons["metric"] == "test_accuracy"]
+    pairs = pairs[pairs["backend_a"].isin(by_backend) & pairs["backend_b"].isin(by_backend)]
+    return f"{says}; {_verdict(pairs, max(counts), alone, config)}{lost}."
+
+
+def _verdict(pairs: pd.DataFrame, seeds: int, alone: bool, config: Config) -> str:
+    if alone:
+        return "there is no other backend to compare it with"
+    verdicts = pairs["verdict"].fillna("").astype(str)
+    different = pairs[verdicts.str.startswith("different")]
+    if len(different):
+        clauses = []
+        for row in different.itertuples():
+            a, b = (row.backend_a, row.backend_b) if row.difference > 0 else (row.backend_b, row.backend_a)
+            low, high = sorted((abs(row.ci_low), abs(row.ci_high)))
+            interval = f"{percent(config.statistics.confidence)} interval {share(low)} to {share(high)}"
+            clauses.append(f"{a} is above {b} by {share(abs(row.difference))} ({interval})")
+        others = len(pairs) - len(different)
+        return listed(clauses) + (", and no other difference between backends is shown" if others else "")
+    if seeds == 1:
+        return "one seed cannot show a difference between backends"
+    if len(pairs) and verdicts.str.startswith("equivalent").all():
+        return f"the backends are equivalent to within {share(config.statistics.equivalence_margin)}"
+    return f"with {counted(seeds, 'seed')} no difference between backends is shown"
+
+
+def _slice(done: pd.DataFrame, config: Config) -> tuple[str, str]:
+    """The execution and precision that the answer is about: tuned and the config's first, where they completed."""
+    precision = next((p for p in config.precisions if (done["precision"] == p).any()), config.precisions[0])
+    executions = done.loc[done["precision"] == precision, "execution"]
+    published_only = len(executions) and not (executions == "tuned").any()
+    return ("published" if published_only else "tuned"), precision
+
+
+def _batch_size(done: pd.DataFrame, config: Config) -> float:
+    """The batch size that most backends were timed at; of several, the one of training, else the largest."""
+    backends = done.groupby("batch_size")["backend"].nunique()
+    sizes = backends[backends == backends.max()].index
+    trained = config.training.batch_size
+    return trained if trained in sizes or not len(sizes) else max(sizes)
+
+
+def _lost(rows: pd.DataFrame, measured: set, model: str, config: Config) -> str:
+    endings: dict[str, list[str]] = {}
+    for backend in (b for m, b in config.contestants() if m == model and b not in measured):
+        statuses = set(rows.loc[rows["backend"] == backend, "status"])
+        ending = next((words for status, words in _ENDINGS.items() if status in statuses), "not measured")
+        endings.setdefault(ending, []).append(backend)
+    return "".join(f"; {ending}: {listed(backends)}" for ending, backends in endings.items())
+
+
+def _hardware(runs: pd.DataFrame, throughput: pd.DataFrame) -> str:
+    found = [t["device"] for t in (runs, throughput) if "device" in t]
+    devices = list(pd.unique(pd.concat(found).dropna())) if found else []
+    if len(devices) > 1:
+        return f"On different devices ({'; '.join(devices)}), which the ratios also compare"
+    return f"On this hardware ({devices[0]})" if devices else "On this hardware"

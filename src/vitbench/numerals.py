@@ -1,0 +1,64 @@
+"""How numbers are written for readers: how many digits, which separators, and what stands where there is none."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+NONE = "–"
+_THIN = "\u202f"  # narrow no-break space: between thousands, and between a number and its sign
+_POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float | None) -> str:
+    """Three or more significant digits: 1 234, 56.7, 0.0123, 3.1 × 10⁻⁶; a dash for null, words for infinities."""
+    if value is None or pd.isna(value):
+        return NONE
+    size = abs(value)
+    if math.isinf(size):
+        return "infinite"
+    if size >= 1e6 or 0 < size < 1e-3:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa}{_THIN}×{_THIN}10{str(int(exponent)).translate(_POWERS)}"
+    if size >= 1 or size == 0:
+        whole = float(value).is_integer() or size >= 100
+        return f"{value:,.{0 if whole else 1 if size >= 10 else 2}f}".replace(",", _THIN)
+    return f"{value:.{2 - math.floor(math.log10(size))}f}"
+
+
+def share(value: float | None) -> str:
+    """An accuracy, a share or a difference of the two, 0–1: three decimals."""
+    return NONE if value is None or pd.isna(value) else f"{value:.3f}"
+
+
+def percent(value: float | None) -> str:
+    """A share of 0–1 as a percentage without decimals, unless it has one."""
+    return NONE if value is None or pd.isna(value) else f"{100 * value:.3g}{_THIN}%"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean ± sample standard deviation of shares of 0–1; the bare value for one, a dash for none."""
+    present = pd.Series(values, dtype=float).dropna()
+    if len(present) < 2:
+        return share(present.mean())
+    return f"{share(present.mean())}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{share(present.std())}"
+
+
+def gibibytes(value: float | None) -> str:
+    return NONE if value is None or pd.isna(value) else f"{value / 2**30:.2f}"
+
+
+def times(value: float) -> str:
+    """A ratio: 1.6 ×."""
+    return f"{value:.{1 if value >= 1 else 2}f}{_THIN}×"
+
+
+def listed(words: Sequence[str]) -> str:
+    """a, b and c."""
+    words = list(words)
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def counted(n: int, noun: str) -> str:
+    """1 seed, 2 seeds."""
+    return f"{number(n)} {noun}{'' if n == 1 else 's'}"

@@ -1,0 +1,114 @@
+"""How tables, figures and sentences become HTML that is accessible and in which every word from outside is escaped."""
+
+import base64
+import io
+from collections.abc import Callable, Iterable
+
+import matplotlib
+import pandas as pd
+from markupsafe import Markup, escape
+
+from vitbench import figures
+
+# Inks of the figures and what they become for a reader who prefers dark.
+_DARK = {figures.PAPER: "#1c1f24", figures.INK: "#e8eaed", figures.MUTED: "#a7b0bb", figures.RULE: "#3a3f47"}
+_KINDS = {**dict.fromkeys(("completed", "passed", "chosen"), "good"), "measured": "plain", "abandoned": "plain"}
+
+
+class Html(Markup):
+    """HTML that a notebook shows as such, and that is not escaped again."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+    def __repr__(self) -> str:
+        return f"<HTML, {len(self)} characters>"
+
+
+def title(text: str) -> Html:
+    return Html(f"<h1>{escape(text)}</h1>")
+
+
+def lead(sentences: Iterable[str]) -> Html:
+    """The answer, larger than the prose."""
+    return Html("".join(f'<p class="lead">{escape(sentence)}</p>' for sentence in sentences))
+
+
+def paragraphs(sentences: Iterable[str]) -> Html:
+    return Html("".join(f"<p>{escape(sentence)}</p>" for sentence in sentences))
+
+
+def figure(draw: Callable[..., figures.Drawn], *arguments, caption: str) -> Html:
+    """What `draw` of vitbench.figures draws, wide and for narrow screens, with its text alternative and a caption."""
+    (wide, alt), (narrow, _) = draw(*arguments), draw(*arguments, narrow=True)
+    width, height = (round(inches * 96) for inches in wide.get_size_inches())
+    small_width, small_height = (round(inches * 96) for inches in narrow.get_size_inches())
+    return Html(
+        f'<figure><picture><source media="(max-width: 640px)" srcset="{_svg(narrow)}" width="{small_width}" '
+        f'height="{small_height}"><img src="{_svg(wide)}" width="{width}" height="{height}" alt="{escape(alt)}">'
+        f"</picture><figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _svg(drawn) -> str:
+    """A data URI of the figure, whose inks follow the reader's colour scheme."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "vitbench", "text.parse_math": False}):
+        drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    rules = "".join(
+        f'[style*="{what}: {light}"]{{{what}:{dark}!important}}'
+        for light, dark in _DARK.items()
+        for what in ("fill", "stroke")
+    )
+    style = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style></svg>"
+    source = style.join(buffer.getvalue().rsplit("</svg>", 1))
+    return "data:image/svg+xml;base64," + base64.b64encode(source.encode()).decode()
+
+
+def table(rows: list[dict], caption: str, name: str, headers: int = 1, numeric: Iterable[str] = ()) -> Html:
+    """An HTML table of `rows`, label → text or Markup, of which the first `headers` cells head their row.
+
+    It scrolls in a container of its own, which takes the keyboard's focus. `name` is unique in the page.
+    """
+    if not rows:
+        return Html(f'<p class="nothing">{escape(caption)} There is nothing to show.</p>')
+    right = set(numeric)
+    heads = "".join(f'<th scope="col"{_class(label in right)}>{escape(label)}</th>' for label in rows[0])
+    lines = []
+    for row in rows:
+        cells = [f'<th scope="row">{escape(value)}</th>' for value in list(row.values())[:headers]]
+        for label, value in list(row.items())[headers:]:
+            cells.append(f"<td{_class(label in right, len(Markup(value).striptags()) > 30)}>{escape(value)}</td>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return Html(
+        f'<div class="scroll" role="region" aria-labelledby="table-{name}" tabindex="0"><table>'
+        f'<caption id="table-{name}"><span>{escape(caption)}</span></caption><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _class(number: bool, long: bool = False) -> str:
+    return ' class="number"' if number else ' class="long"' if long else ""
+
+
+def badge(status: object) -> Markup:
+    """A status in words, coloured beside that."""
+    text = "unknown" if status is None or pd.isna(status) else str(status)
+    return Markup('<span class="badge {}">{}</span>').format(_KINDS.get(text, "bad"), text)
+
+
+def backend(name: str) -> Markup:
+    """A backend's name with its marker in its colour, as in the figures."""
+    known = name if name in figures.COLOURS else "other"
+    return Markup('<span class="backend {}">{}</span>').format(known, name)
+
+
+def downloads(tables: dict[str, pd.DataFrame]) -> Html:
+    """Links that save each table as CSV; the content is in the link."""
+    items = []
+    for name, frame in tables.items():
+        content = base64.b64encode(frame.to_csv(index=False).encode()).decode()
+        source = f"data:text/csv;charset=utf-8;base64,{content}"
+        link = f'<a download="{escape(name)}.csv" href="{source}">{escape(name)}.csv</a>'
+        items.append(f"<li>{link}, {len(frame)} rows, {len(frame.columns)} columns</li>")
+    return Html(f'<ul class="downloads">{"".join(items)}</ul>')

@@ -1,0 +1,72 @@
+"""What a person sees while a job runs: one line on the terminal; everything else goes to the job's log."""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from tqdm import tqdm
+
+_terminal: TextIO = sys.stderr
+log = logging.getLogger("vitbench")
+
+
+@contextmanager
+def logged(path: Path | None) -> Iterator[None]:
+    """Sends what this process and its children print to the file `path`, down to native code; progress stays visible.
+
+    Python's log lines and the traceback of an exception that leaves the block go there too. None: all to the terminal.
+    """
+    global _terminal
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _terminal = os.fdopen(os.dup(2), "w", buffering=1)
+        with path.open("w") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("absl").setLevel(logging.WARNING)
+    try:
+        yield
+    except Exception:
+        log.exception("the job failed")
+        raise
+
+
+def say(message: str) -> None:
+    """One line for the person and for the log."""
+    log.info(message)
+    tqdm.write(message, file=_terminal)
+
+
+class Bar:
+    """Steps done, time left and the latest figures of one job; on a file or pipe a line at most every ten seconds."""
+
+    def __init__(self, title: str, total: int, unit: str):
+        self._live = _terminal.isatty()
+        self._title, self._unit = title, unit
+        self._bar = tqdm(
+            total=total, desc=title, unit=unit, file=_terminal, disable=not self._live, leave=True, dynamic_ncols=True
+        )
+        self._done, self._total = 0, total
+        self._began = self._said = time.monotonic()
+
+    def advance(self, **figures: float) -> None:
+        self._done += 1
+        shown = {name: f"{value:.3f}" for name, value in figures.items()}
+        log.info("%s: %s %d/%d %s", self._title, self._unit, self._done, self._total, shown)
+        self._bar.set_postfix(shown, refresh=False)
+        self._bar.update()
+        now = time.monotonic()
+        if not self._live and (now - self._said > 10 or self._done == self._total):
+            self._said = now
+            left = (now - self._began) / self._done * (self._total - self._done)
+            words = ", ".join(f"{name} {value}" for name, value in shown.items())
+            tqdm.write(f"{self._title}: {self._unit} {self._done}/{self._total}, {words}, {left:.0f} s left", file=_terminal)
+
+    def close(self) -> None:
+        self._bar.close()

@@ -1,0 +1,125 @@
+"""What a job leaves behind, whether it completed or not: the rows that become the tables."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from vitbench import environment
+from vitbench.config import SCHEMA_VERSION, Config
+from vitbench.results import Results, read_json, whole, write_json
+
+STATUSES = ("completed", "diverged", "failed", "gated")
+
+KEYS = ["schema_version", "experiment", "dataset", "model", "backend", "execution", "precision"]
+RUN_COLUMNS = [
+    *KEYS,
+    *("seed", "status", "parameters", "epochs", "best_epoch", "best_val_accuracy"),
+    *("test_loss", "test_accuracy", "test_top5_accuracy"),
+    *("train_images_per_second", "epoch_seconds_median", "first_step_seconds", "import_seconds", "total_seconds"),
+    *("peak_host_memory_bytes", "peak_device_memory_bytes", "device", "jit_compile_effective", "tf32_effective"),
+    *("keras_version", "backend_version", "python_version", "git_commit", "config_sha256"),
+    *("started_at", "finished_at", "error"),
+]
+EPOCH_VALUES = [
+    *("epoch", "loss", "accuracy", "top5_accuracy", "val_loss", "val_accuracy", "val_top5_accuracy"),
+    *("train_seconds", "validation_seconds", "learning_rate"),
+]
+THROUGHPUT_VALUES = [
+    *("phase", "batch_size", "warmup_steps", "timed_steps", "images_per_second", "step_seconds_p50", "step_seconds_p95"),
+    *("flops_per_image", "achieved_flops_per_second", "device_peak_flops_per_second", "mfu", "input_seconds_share"),
+]
+
+
+class Gated(Exception):
+    """The parity gate forbids this job; the message says which quantity failed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Names one timed job: a run, or (seed None) a throughput measurement."""
+
+    model: str
+    backend: str
+    execution: str
+    precision: str
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        words = [self.model, self.backend, self.execution]
+        words += [self.precision] if self.precision != "float32" else []
+        return " · ".join([*words, f"seed {self.seed}"] if self.seed is not None else words)
+
+    def keys(self, config: Config) -> dict:
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "experiment": config.experiment,
+            "dataset": config.dataset.name,
+            **{k: v for k, v in dataclasses.asdict(self).items() if v is not None},
+        }
+
+
+def write_run(config: Config, results: Results, job: Job, status: str, values: dict, history: list[dict]) -> None:
+    """Writes history.csv, environment.json and, last, metrics.json of a run; `values` are columns of tables/runs."""
+    directory = results.run(*dataclasses.astuple(job))
+    with whole(directory / "history.csv") as path:
+        lines = [",".join("" if row[c] is None else str(row[c]) for c in EPOCH_VALUES) for row in map(finite, history)]
+        path.write_text("\n".join([",".join(EPOCH_VALUES), *lines]) + "\n")
+    found = environment.collect()
+    write_json(directory / "environment.json", {**found, "execution": values.pop("audit", {})})
+    common = {
+        **job.keys(config),
+        "status": status,
+        "epochs": len(history),
+        "device": found["device"],
+        "python_version": found["python_version"],
+        "git_commit": found["git"]["commit"],
+        "config_sha256": config.digest(),
+        **environment.process_times(),
+    }
+    row = dict.fromkeys(RUN_COLUMNS) | common | finite(values)
+    write_json(directory / "metrics.json", row)
+
+
+def write_throughput(config: Config, results: Results, job: Job, status: str, values: dict) -> None:
+    """Writes a throughput measurement; `values` holds `measurements`, one dict per phase and batch size."""
+    found = environment.collect()
+    content = {
+        **job.keys(config),
+        "status": status,
+        "error": None,
+        "measurements": [],
+        "device": found["device"],
+        "config_sha256": config.digest(),
+        **environment.process_times(),
+        **values,
+    }
+    path = results.throughput(job.model, job.backend, job.execution, job.precision)
+    write_json(path, content)
+
+
+def write_unfinished(config: Config, results: Results, job: Job, error: BaseException) -> str:
+    """Leaves a row for a job that did not complete and returns its status."""
+    status = "gated" if isinstance(error, Gated) else "failed"
+    message = str(error) if isinstance(error, Gated) else f"{type(error).__name__}: {error}"
+    if job.seed is None:
+        write_throughput(config, results, job, status, {"error": message})
+    else:
+        write_run(config, results, job, status, {"error": message}, [])
+    return status
+
+
+def gate(config: Config, results: Results, job: Job) -> None:
+    """Raises Gated if the parity of this model and backend failed and the config does not overrule the gate."""
+    verdict = read_json(results.parity(job.model, job.backend))
+    failed = [row for row in verdict["quantities"] if not row["passed"]]
+    if failed and not config.parity.train_despite_failure:
+        worst = max(failed, key=lambda row: row["max_rel_difference"] or math.inf)
+        raise Gated(
+            f"parity failed: {worst['quantity']} of {worst['execution']} differs from {worst['reference_backend']} "
+            f"by {worst['max_rel_difference']:.2g} of the largest value, tolerance {worst['tolerance']:.2g}"
+        )
+
+
+def finite(values: dict) -> dict:
+    """The same, with null where a number is not finite."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}

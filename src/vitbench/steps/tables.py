@@ -1,0 +1,83 @@
+"""tables: everything that was measured, as pandas tables. Every run of the config is a row, completed or not."""
+
+import itertools
+from dataclasses import astuple
+
+import pandas as pd
+
+from vitbench import statistics
+from vitbench.config import Config
+from vitbench.progress import say
+from vitbench.records import EPOCH_VALUES, KEYS, RUN_COLUMNS, THROUGHPUT_VALUES, Job
+from vitbench.results import Results, read_json, whole
+
+
+def run(config: Config, results: Results) -> None:
+    tables = collect(config, results)
+    for name, table in tables.items():
+        for kind, write in (("csv", table.to_csv), ("parquet", table.to_parquet)):
+            with whole(results.tables / f"{name}.{kind}") as path:
+                write(path, index=False)
+    unfinished = tables["runs"].query("status != 'completed'")
+    for row in unfinished.itertuples():
+        say(f"{row.status}: {row.model} · {row.backend} · {row.execution} · seed {row.seed}: {row.error}")
+    say(f"tables: {len(tables['runs'])} runs, {len(unfinished)} of them not completed")
+
+
+def jobs(config: Config) -> tuple[list[Job], list[Job]]:
+    """The runs, and the throughput measurements, that the config asks for."""
+    runs, timings = [], []
+    for (model, backend), precision in itertools.product(config.contestants(), config.precisions):
+        for execution, seed in itertools.product(config.executions.train, config.seeds_of(model)):
+            runs.append(Job(model, backend, execution, precision, seed))
+        timings += [Job(model, backend, execution, precision) for execution in config.executions.throughput]
+    return runs, timings
+
+
+def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
+    """The tables runs, epochs, throughput, parity and comparisons."""
+    run_jobs, timings = jobs(config)
+    runs = pd.DataFrame([_run(config, results, job) for job in run_jobs], columns=RUN_COLUMNS)
+    throughput = _throughput(config, results, timings)
+    return {
+        "runs": runs,
+        "epochs": _epochs(config, results, run_jobs),
+        "throughput": throughput,
+        "parity": _parity(config, results),
+        "comparisons": statistics.comparisons(runs, config.statistics),
+    }
+
+
+def _run(config: Config, results: Results, job: Job) -> dict:
+    path = results.run(*astuple(job)) / "metrics.json"
+    if not path.exists():
+        return job.keys(config) | {"status": "failed", "error": "the job left no result; its log says why"}
+    return read_json(path)
+
+
+def _epochs(config: Config, results: Results, run_jobs: list[Job]) -> pd.DataFrame:
+    histories = []
+    for job in run_jobs:
+        path = results.run(*astuple(job)) / "history.csv"
+        if path.exists() and len(history := pd.read_csv(path)):
+            histories.append(history.assign(**job.keys(config)))
+    columns = [*KEYS, "seed", *EPOCH_VALUES]
+    return pd.concat(histories)[columns] if histories else pd.DataFrame(columns=columns)
+
+
+def _throughput(config: Config, results: Results, timings: list[Job]) -> pd.DataFrame:
+    rows = []
+    for job in timings:
+        path = results.throughput(job.model, job.backend, job.execution, job.precision)
+        found = read_json(path) if path.exists() else {"status": "failed", "error": "the job left no result"}
+        keys = job.keys(config) | {k: found.get(k) for k in ("status", "device", "config_sha256", "error")}
+        rows += [keys | measured for measured in found.get("measurements") or [{}]]
+    columns = [*KEYS, "status", *THROUGHPUT_VALUES, "first_step_seconds", "device", "config_sha256", "error"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _parity(config: Config, results: Results) -> pd.DataFrame:
+    columns = ["model", "backend", "reference_backend", "execution", "quantity"]
+    columns += ["max_abs_difference", "max_rel_difference", "tolerance", "passed"]
+    paths = [results.parity(model, backend) for model, backend in config.contestants()]
+    return pd.DataFrame([row for p in paths if p.exists() for row in read_json(p)["quantities"]], columns=columns)

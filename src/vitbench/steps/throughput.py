@@ -1,0 +1,68 @@
+"""throughput: training and inference steps per second in steady state, on nothing but steps, device-synchronised."""
+
+from dataclasses import asdict
+
+import keras
+import numpy as np
+
+from vitbench import execution, models, timing
+from vitbench.config import Config
+from vitbench.environment import peak_host_memory_bytes
+from vitbench.feeding import Batches, split
+from vitbench.progress import Bar
+from vitbench.records import THROUGHPUT_VALUES, Job, gate, write_throughput
+from vitbench.results import Results, read_json
+from vitbench.steps import init, tune
+
+PHASES = ("train", "infer")
+
+
+def run(config: Config, results: Results, job: Job, import_seconds: float) -> str:
+    """Times `job` at each batch size and returns its status. Raises records.Gated if parity failed."""
+    gate(config, results, job)
+    keras.utils.set_random_seed(0)
+    parts = models.build(job.model, config.models.parameters()[job.model], read_json(results.manifest))
+    init.load(parts, results, job.model, config.seeds_of(job.model)[0])
+    plan = tune.plan(results, job)
+    model = execution.assemble(parts, plan, config.training.optimizer)
+    images, labels = split(results, config.dataset.validation_fraction)["train"]
+    measurements = []
+    bar = Bar(f"throughput {job}", len(config.batch_sizes()) * len(PHASES), "measurement")
+    for batch_size in config.batch_sizes():
+        batches = Batches(images, labels, batch_size, seed=0, steps=config.throughput.steps_per_block)
+        for phase in PHASES:
+            measurements.append(measure(model, phase, batches, config))
+            bar.advance(images_per_second=measurements[-1]["images_per_second"])
+    bar.close()
+    values = {
+        "measurements": measurements,
+        "import_seconds": import_seconds,
+        "peak_host_memory_bytes": peak_host_memory_bytes(),
+        "peak_device_memory_bytes": execution.peak_device_memory_bytes(),
+        "audit": {"plan": plan.as_dict(), **execution.audit(model)},
+    }
+    write_throughput(config, results, job, "completed", values)
+    return "completed"
+
+
+def measure(model: keras.Model, phase: str, batches: Batches, config: Config) -> dict:
+    """One row of tables/throughput, with the raw blocks and the seconds of the first, compiling step beside it."""
+    timed = config.throughput
+    if phase == "train":
+        first_step_seconds = timing.first_step(model, batches)
+        blocks = timing.train_blocks(model, batches, timed.warmup_steps, timed.blocks)
+    else:
+        first_step_seconds = timing.first_inference(model, batches)
+        blocks = timing.infer_blocks(model, batches, timed.warmup_steps, timed.blocks)
+    steps = timing.step_times(model, phase, batches)
+    return dict.fromkeys(THROUGHPUT_VALUES) | {
+        "phase": phase,
+        "batch_size": batches.batch_size,
+        "warmup_steps": timed.warmup_steps,
+        "timed_steps": sum(block.steps for block in blocks),
+        "images_per_second": timing.images_per_second(blocks),
+        "step_seconds_p50": float(np.percentile(steps, 50)),
+        "step_seconds_p95": float(np.percentile(steps, 95)),
+        "first_step_seconds": first_step_seconds,
+        "blocks": [asdict(block) for block in blocks],
+    }

@@ -1,0 +1,53 @@
+import numpy as np
+
+from vitbench.feeding import Batches, order, split
+from vitbench.results import Results
+
+IMAGES = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1).repeat(3, axis=-1)
+LABELS = np.arange(10, dtype=np.int32)
+
+
+def epoch(batches: Batches) -> list[list[int]]:
+    return [list(batches[i][1]) for i in range(len(batches))]
+
+
+def test_an_epoch_shows_each_image_once_and_the_last_batch_is_smaller():
+    shown = epoch(Batches(IMAGES, LABELS, batch_size=4, seed=0))
+    assert [len(batch) for batch in shown] == [4, 4, 2]
+    assert sorted(sum(shown, [])) == list(range(10))
+
+
+def test_images_and_labels_stay_together():
+    images, labels = Batches(IMAGES, LABELS, batch_size=4, seed=0)[1]
+    np.testing.assert_array_equal(images[:, 0, 0, 0], labels)
+
+
+def test_the_order_depends_on_seed_and_epoch_and_on_nothing_else():
+    np.random.seed(7)
+    first, second = order(100, 3, 5), order(100, 3, 5)
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, order(100, 3, 6))
+    assert not np.array_equal(first, order(100, 4, 5))
+
+
+def test_the_next_epoch_has_the_order_of_its_number():
+    batches = Batches(IMAGES, LABELS, batch_size=10, seed=1)
+    batches.on_epoch_end()
+    assert epoch(batches) == [list(order(10, 1, 1))]
+
+
+def test_a_fixed_number_of_steps_has_full_batches_and_goes_round_the_images():
+    shown = epoch(Batches(IMAGES, LABELS, batch_size=4, steps=4))
+    assert shown == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 1], [2, 3, 4, 5]]
+
+
+def test_validation_is_the_last_part_of_the_training_images(tmp_path):
+    results = Results(tmp_path)
+    results.manifest.parent.mkdir()
+    for name in ("train", "test"):
+        np.save(results.images(name), IMAGES)
+        np.save(results.labels(name), LABELS)
+    parts = split(results, 0.1)
+    assert list(parts["train"][1]) == list(range(9))
+    assert list(parts["validation"][1]) == [9]
+    assert len(parts["test"][1]) == 10

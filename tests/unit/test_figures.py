@@ -1,0 +1,89 @@
+"""The figures can be drawn from any table, and their text alternatives carry the numbers."""
+
+import made_up
+import numpy as np
+import pytest
+
+from vitbench import figures
+
+CASES = {
+    "complete": {},
+    "a failed run": {"failed": [("torch", 1)]},
+    "a gated backend": {"gated": ["torch"]},
+    "a missing backend": {"missing": ["torch"]},
+    "nothing": {"missing": ["jax", "torch", "tensorflow"]},
+}
+DRAWN = {"accuracy": "runs", "throughput": "throughput", "learning_curves": "epochs"}
+
+
+@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_case_gives_a_figure_and_a_text(name, case, narrow):
+    tables = made_up.tables(made_up.config(), **CASES[case])
+    figure, alt = getattr(figures, name)(tables[DRAWN[name]], narrow=narrow)
+    figure.draw_without_rendering()
+    assert figure.get_size_inches()[0] <= (4 if narrow else 10)
+    assert "nan" not in alt
+    assert len(alt) > 20
+    if case == "nothing":
+        assert alt.startswith(("There is no completed run", "No throughput measurement completed"))
+    else:
+        assert "jax" in alt
+
+
+def test_the_texts_hold_the_numbers():
+    tables = made_up.tables(made_up.config(), failed=[("torch", 1)], gated=["tensorflow"])
+    _, alt = figures.accuracy(tables["runs"])
+    assert "vit on torch: 1 failed" in alt
+    assert "vit on tensorflow: 2 gated" in alt
+    _, alt = figures.throughput(tables["throughput"])
+    assert "vit train jax tuned batch 64: 1\u202f234" in alt
+    assert "vit tensorflow tuned: gated" in alt
+
+
+def test_several_batch_sizes_are_drawn_over_batch_size():
+    settings = made_up.config(throughput={"batch_sizes": [32, 64]})
+    figure, alt = figures.throughput(made_up.tables(settings)["throughput"])
+    assert figure.axes[0].get_xlabel() == "batch size"
+    assert "batch 32" in alt
+
+
+def test_the_mean_curve_ends_where_the_first_seed_does():
+    epochs = made_up.tables(made_up.config())["epochs"]
+    shorter = epochs[~((epochs["seed"] == 1) & (epochs["epoch"] > 3))]
+    _, alt = figures.learning_curves(shorter)
+    assert "at epoch 3" in alt
+    assert "at epoch 5" not in alt
+
+
+def test_a_name_with_dollar_signs_is_drawn_as_it_is():
+    runs = made_up.tables(made_up.config())["runs"].assign(model=r"$\unknown$")
+    figure, _ = figures.accuracy(runs)
+    figure.draw_without_rendering()
+
+
+def test_patches_are_the_image_at_the_models_size():
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    figure, alt = figures.patches(image, made_up.config())
+    seen, grid = (axes.images[0].get_array() for axes in figure.axes)
+    assert seen.shape == (24, 24, 3)
+    opaque = grid[..., 3] == 255
+    assert opaque.sum() == 24 * 24
+    np.testing.assert_array_equal(grid[:4, :4, :3], seen[:4, :4])
+    np.testing.assert_array_equal(grid[-4:, -4:, :3], seen[-4:, -4:])
+    assert "6 × 6 patches of 4 × 4 pixels" in alt
+
+
+def test_patches_without_a_vit_say_so():
+    settings = made_up.config(models={"vit": None})
+    _, alt = figures.patches(np.zeros((8, 8, 3), np.uint8), settings)
+    assert alt == "No model of this experiment cuts images into patches."
+
+
+def test_resizing_is_bilinear_with_half_pixel_centres():
+    image = np.array([[0, 100], [200, 100]], np.uint8)[..., None].repeat(3, axis=-1)
+    rows = figures.resize(image, 4)[..., 0].tolist()
+    assert rows[0] == [0, 25, 75, 100]
+    assert rows[3] == [200, 175, 125, 100]
+    np.testing.assert_array_equal(figures.resize(image, 2), image)

@@ -1,0 +1,137 @@
+"""The sentences of the report claim what the tables carry, and no more."""
+
+import made_up
+import pandas as pd
+import pytest
+
+from vitbench import method, narrative
+
+
+def answer(settings=None, **options) -> list[str]:
+    settings = settings or made_up.config()
+    tables = made_up.tables(settings, **options)
+    sentences = narrative.answer(tables["runs"], tables["throughput"], tables["comparisons"], settings)
+    return [
+        sentence.replace("\N{NARROW NO-BREAK SPACE}", " ").replace("\N{NO-BREAK SPACE}", " ") for sentence in sentences
+    ]
+
+
+def test_a_clear_winner_is_named_with_its_ratios():
+    speed, _ = answer()
+    assert speed == (
+        "On this hardware (Made-up CPU @ 3.00 GHz), jax trains vit fastest: 1 234 images/s as tuned at batch size 64, "
+        "1.2 × tensorflow and 1.6 × torch."
+    )
+
+
+def test_the_winner_need_not_be_the_first_backend():
+    speed, _ = answer(speeds={"jax": 100.0, "torch": 300.0, "tensorflow": 200.0})
+    assert "torch trains vit fastest: 300 images/s as tuned at batch size 64, 1.5 × tensorflow and 3.0 × jax" in speed
+
+
+def test_a_tie_has_no_winner():
+    speed, _ = answer(speeds={"jax": 1000.0, "torch": 990.0, "tensorflow": 500.0})
+    assert "fastest" not in speed
+    assert "jax and torch train vit equally fast to within 5 %: 1 000 and 990 images/s" in speed
+    assert "tensorflow reaches 0.50 × the speed of jax" in speed
+
+
+def test_a_gated_backend_is_named():
+    speed, accuracy = answer(gated=["torch"])
+    assert speed.endswith("1.2 × tensorflow; stopped by the parity gate: torch.")
+    assert "torch" not in accuracy.split(";")[0]
+    assert accuracy.endswith("2 of 6 runs did not complete.")
+
+
+def test_missing_backends_are_named_together():
+    speed, accuracy = answer(missing=["torch", "tensorflow"])
+    assert "jax trains vit at 1 234 images/s" in speed
+    assert speed.endswith("with no other backend to compare it with; not measured: torch and tensorflow.")
+    assert accuracy.endswith("(mean ± standard deviation, 2 seeds); there is no other backend to compare it with.")
+
+
+def test_nothing_completed():
+    speed, accuracy = answer(missing=["jax", "torch", "tensorflow"])
+    assert speed == "On this hardware, no training speed of vit was measured; not measured: jax, torch and tensorflow."
+    assert accuracy == "No training run completed, so there is no test accuracy to report."
+
+
+def test_one_seed_shows_no_difference_and_no_deviation():
+    _, accuracy = answer(made_up.config(seeds=[0]))
+    assert "±" not in accuracy
+    assert accuracy.endswith("(1 seed each); one seed cannot show a difference between backends.")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "says"),
+    [
+        ("inconclusive", "with 2 seeds no difference between backends is shown"),
+        ("equivalent", "the backends are equivalent to within 0.010"),
+        ("different", "jax is above torch by 0.021 (95 % interval 0.010 to 0.032)"),
+    ],
+)
+def test_the_verdict_is_the_tables(verdict, says):
+    _, accuracy = answer(verdict=verdict)
+    assert says in accuracy
+
+
+def test_a_negative_difference_names_the_other_backend_as_higher():
+    settings = made_up.config()
+    tables = made_up.tables(settings, verdict="different")
+    pairs = tables["comparisons"].head(1).assign(difference=-0.03, ci_low=-0.04, ci_high=-0.02)
+    _, accuracy = narrative.answer(tables["runs"], tables["throughput"], pairs, settings)
+    assert "torch is above jax by 0.030" in accuracy
+    assert "interval 0.020 to 0.040" in accuracy
+
+
+def test_unequal_numbers_of_seeds_stand_beside_the_values():
+    _, accuracy = answer(failed=[("torch", 1)])
+    assert "on torch (1)" in accuracy
+    assert "on jax (2)" in accuracy
+    assert "1 of 6 runs did not complete" in accuracy
+
+
+def test_speeds_are_compared_at_one_batch_size_that_all_backends_have():
+    settings = made_up.config(throughput={"batch_sizes": [32, 128]})
+    tables = made_up.tables(settings)
+    timed = tables["throughput"]
+    timed = timed[~((timed["backend"] == "torch") & (timed["batch_size"] == 128))]
+    speed, _ = narrative.answer(tables["runs"], timed, tables["comparisons"], settings)
+    assert "at batch size 32" in speed
+    assert "torch" in speed
+
+
+def test_only_the_published_execution_is_called_so():
+    assert "as published at batch size" in answer(made_up.config(executions={"throughput": ["published"]}))[0]
+
+
+def test_different_devices_are_not_passed_off_as_one():
+    settings = made_up.config()
+    tables = made_up.tables(settings)
+    runs = tables["runs"]
+    runs.loc[runs["backend"] == "torch", "device"] = "Another CPU"
+    speed, _ = narrative.answer(runs, tables["throughput"], tables["comparisons"], settings)
+    assert speed.startswith("On different devices (Made-up CPU @ 3.00 GHz; Another CPU)")
+
+
+def test_a_failed_parity_is_told():
+    parity = made_up.tables(made_up.config())["parity"]
+    assert method.sameness(parity).startswith("Every one of 8 comparisons passed")
+    parity.loc[2, "passed"] = False
+    assert method.sameness(parity) == "1 of 8 comparisons failed: vit on torch."
+    assert method.sameness(parity.head(0)) == "Nothing was compared: the parity step left no result."
+
+
+def test_the_method_speaks_of_this_config():
+    text = " ".join(method.described(made_up.config(), {"image_shape": [8, 8, 3], "train_images": 10}))
+    assert "5 epochs for vit" in text
+    assert "learning rate 0.001 and weight decay 0.0001, seeds 0 and 1" in text
+    assert "8 × 8 × 3" in text
+
+
+def test_comparisons_of_another_model_do_not_count():
+    settings = made_up.config()
+    tables = made_up.tables(settings)
+    foreign = tables["comparisons"].assign(model="resnet50v2", verdict="different")
+    _, accuracy = narrative.answer(tables["runs"], tables["throughput"], pd.DataFrame(foreign), settings)
+    assert "no difference between backends is shown" in accuracy

@@ -1,0 +1,60 @@
+import pytest
+
+from vitbench.timing import Block, images_per_second, step_seconds
+
+
+def test_images_per_second_divides_a_blocks_images_by_the_same_blocks_seconds():
+    blocks = [Block(steps=20, images=20 * 64, seconds=s) for s in (2.0, 4.0, 8.0)]
+    assert images_per_second(blocks) == 20 * 64 / 4.0
+    assert step_seconds(blocks) == 4.0 / 20
+
+
+def test_a_block_of_more_steps_is_not_a_faster_one():
+    assert images_per_second([Block(10, 640, 1.0)]) == images_per_second([Block(100, 6400, 10.0)])
+
+
+def test_steps_and_blocks_are_timed_by_the_clock_that_is_given():
+    import keras
+    import numpy as np
+
+    from vitbench.feeding import Batches
+    from vitbench.timing import BlockClock, StepClock
+
+    model = keras.Sequential([keras.Input((1, 1, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    ticks = iter(range(10**6))
+    batches = Batches(np.zeros((8, 1, 1, 3), np.uint8), np.zeros(8, np.int32), batch_size=2, steps=3)
+    steps, blocks = StepClock(lambda: next(ticks)), BlockClock(lambda: next(ticks))
+    model.fit(batches, epochs=2, verbose=0, shuffle=False, callbacks=[steps, blocks])
+    assert steps.seconds == [1] * 6  # each step looks at the clock twice, at its begin and its end
+    assert blocks.seconds == [7] * 2  # three steps of two looks each lie between a block's own two
+
+
+def test_the_first_step_leaves_the_model_as_it_was():
+    import keras
+    import numpy as np
+
+    from vitbench.feeding import Batches
+    from vitbench.timing import first_step
+
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((1, 1, 3)), keras.layers.Flatten(), keras.layers.Dropout(0.5), keras.layers.Dense(2)]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.AdamW(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    images = np.random.default_rng(0).integers(0, 255, (8, 1, 1, 3), np.uint8)
+    batches = Batches(images, np.zeros(8, np.int32), batch_size=4)
+    model.optimizer.build(model.trainable_variables)
+    before = [np.array(v) for v in [*model.variables, *model.optimizer.variables]]
+    assert first_step(model, batches) > 0
+    after = [np.array(v) for v in [*model.variables, *model.optimizer.variables]]
+    assert any(v.path.endswith("seed_generator_state") for v in model.variables)
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+    model.fit(batches, verbose=0, shuffle=False)
+    assert any(not np.array_equal(a, np.array(v)) for a, v in zip(after, model.variables, strict=False))
+
+
+@pytest.mark.parametrize("blocks", [[], None])
+def test_no_blocks_give_no_rate(blocks):
+    with pytest.raises((ValueError, TypeError)):
+        images_per_second(blocks)

@@ -1,0 +1,93 @@
+import os
+import time
+
+import psutil
+
+from vitbench.execution import Plan
+from vitbench.steps.tune import choose, in_a_process, search
+
+PLAIN, COMPILED = Plan(jit_compile=False), Plan(jit_compile=True)
+
+
+def outcomes(**seconds):
+    """A measurement that answers from a table, and keeps the limits that it was given."""
+    limits = []
+
+    def measure(plan, limit):
+        limits.append(limit)
+        predicted = seconds["compiled" if plan.jit_compile else "plain"]
+        if predicted is None:
+            return {"status": "failed", "error": "no compiler"}
+        return {"status": "measured", "error": None, "predicted_seconds": predicted}
+
+    return measure, limits
+
+
+def test_the_least_predicted_time_wins():
+    measure, _ = outcomes(plain=20.0, compiled=10.0)
+    plan, reason = choose(search([PLAIN, COMPILED], measure, 100))
+    assert plan == COMPILED and "10.0 s" in reason
+
+
+def test_a_candidate_gets_no_more_time_than_it_could_win_with():
+    measure, limits = outcomes(plain=20.0, compiled=10.0)
+    search([PLAIN, COMPILED], measure, 100, clock=lambda: 0.0)
+    assert limits == [100, 20.0]
+
+
+def test_the_budget_bounds_all_candidates_together():
+    measure, limits = outcomes(plain=500.0, compiled=10.0)
+    times = iter([0.0, 0.0, 100.0])
+    found = search([PLAIN, COMPILED], measure, 100, clock=lambda: next(times))
+    assert limits == [100] and found[1]["status"] == "abandoned"
+
+
+def test_a_failed_candidate_is_recorded_and_loses():
+    measure, _ = outcomes(plain=20.0, compiled=None)
+    found = search([COMPILED, PLAIN], measure, 100)
+    plan, reason = choose(found)
+    assert plan == PLAIN and "1 abandoned or failed" in reason
+    assert found[0]["error"] == "no compiler"
+
+
+def test_without_a_measurement_the_default_stays_and_says_so():
+    measure, _ = outcomes(plain=None, compiled=None)
+    plan, reason = choose(search([PLAIN, COMPILED], measure, 100))
+    assert plan == PLAIN and "no candidate could be measured" in reason
+
+
+def _answer():
+    return {"status": "measured", "pid": os.getpid()}
+
+
+def _hang():
+    import subprocess
+    import sys
+
+    subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"])
+    return {}
+
+
+def _fail():
+    raise MemoryError("no room")
+
+
+def _crash():
+    os.abort()
+
+
+def test_each_candidate_has_a_process_of_its_own():
+    assert in_a_process(_answer, (), float("inf"))["pid"] != os.getpid()
+
+
+def test_a_candidate_that_takes_too_long_is_ended_with_all_that_it_started():
+    began = time.monotonic()
+    assert in_a_process(_hang, (), 3.0)["status"] == "abandoned"
+    assert time.monotonic() - began < 20
+    left = [p for p in psutil.Process().children(recursive=True) if "time.sleep(60)" in " ".join(p.cmdline())]
+    assert left == []
+
+
+def test_a_candidate_that_raises_or_crashes_is_a_record():
+    assert in_a_process(_fail, (), 30) == {"status": "failed", "error": "MemoryError: no room"}
+    assert in_a_process(_crash, (), 30)["error"] == "the process ended with exit code -6"

@@ -1,0 +1,218 @@
+"""The real Snakemake, all three backends, every step: once as a whole, then what a second call does and does not do."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from vitbench import records
+
+REPOSITORY = Path(__file__).parents[2]
+PARTS = ["Snakefile", "config.yaml", "workflow", "profiles", "envs", "src", "reports"]
+TINY = ("--configfile", "config.yaml", str(Path(__file__).parent / "tiny.yaml"))
+BACKENDS = ["jax", "torch", "tensorflow"]
+
+pytestmark = pytest.mark.workflow
+
+
+def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {k: v for k, v in environment.items() if k not in ("KERAS_BACKEND", "JAX_PLATFORMS", "PYTHONPATH")}
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=900)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A copy of the project in which the tiny experiment has run."""
+    copy = tmp_path_factory.mktemp("project")
+    for part in PARTS:
+        source = REPOSITORY / part
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(source, copy / part, ignore=ignored) if source.is_dir() else shutil.copy(source, copy)
+    ran = snakemake(copy, *TINY)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (copy / "output.txt").write_text(ran.stdout + ran.stderr)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def results(project) -> Path:
+    return project / "results" / "tiny"
+
+
+def planned(project: Path, *arguments: str) -> set[str]:
+    """The rules that Snakemake would run now."""
+    dry = snakemake(project, *TINY, "--dry-run", *arguments)
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    return set(re.findall(r"^(?:local)?rule (\w+):|^Job \d+: (\w+):", dry.stdout + dry.stderr, re.M)) and {
+        rule or named
+        for rule, named in re.findall(r"^(?:local)?rule (\w+):|^Job \d+: (\w+):", dry.stdout + dry.stderr, re.M)
+    }
+
+
+def test_the_results_lie_where_the_design_says(results):
+    expected = ["config.json", "data/manifest.json", "report.html", "report.ipynb"]
+    expected += [f"init/vit-seed{seed}.weights.h5" for seed in (0, 1)]
+    for backend in BACKENDS:
+        expected += [f"tune/vit/{backend}/float32.json", f"parity/vit/{backend}.json"]
+        expected += [f"throughput/vit/{backend}/tuned/float32.json"]
+        for seed in (0, 1):
+            run = f"runs/vit/{backend}/tuned/float32/seed{seed}"
+            names = ("metrics.json", "history.csv", "environment.json", "best.weights.h5")
+            expected += [f"{run}/{name}" for name in names]
+    for name in ("runs", "epochs", "throughput", "parity", "comparisons"):
+        expected += [f"tables/{name}.csv", f"tables/{name}.parquet"]
+    assert [name for name in expected if not (results / name).is_file()] == []
+
+
+def test_nothing_half_written_is_left(results):
+    assert [p for p in results.rglob(".*") if p.name != ".snakemake_timestamp"] == []
+
+
+def test_every_run_is_a_completed_row_with_every_column(results):
+    runs = pd.read_parquet(results / "tables" / "runs.parquet")
+    assert list(runs.columns) == records.RUN_COLUMNS
+    assert sorted(zip(runs.backend, runs.seed, strict=True)) == sorted((b, s) for b in BACKENDS for s in (0, 1))
+    assert set(runs.status) == {"completed"}, runs.error.tolist()
+    may_be_empty = {"peak_device_memory_bytes", "error", "git_commit"}
+    assert [c for c in runs.columns if c not in may_be_empty and runs[c].isna().any()] == []
+    assert runs.test_accuracy.between(0, 1).all() and (runs.train_images_per_second > 0).all()
+    assert (runs.parameters == runs.parameters[0]).all()
+
+
+def test_every_epoch_is_a_row(results):
+    epochs = pd.read_parquet(results / "tables" / "epochs.parquet")
+    assert len(epochs) == 3 * 2 * 2
+    assert not epochs[records.EPOCH_VALUES].isna().any(axis=None)
+
+
+def test_csv_and_parquet_hold_the_same(results):
+    for parquet in (results / "tables").glob("*.parquet"):
+        left, right = pd.read_parquet(parquet), pd.read_csv(parquet.with_suffix(".csv"))
+        assert list(left.columns) == list(right.columns) and len(left) == len(right)
+
+
+def test_throughput_is_images_of_a_block_over_its_seconds(results):
+    throughput = pd.read_parquet(results / "tables" / "throughput.parquet")
+    assert set(throughput.phase) == {"train", "infer"} and set(throughput.status) == {"completed"}
+    found = json.loads((results / "throughput/vit/jax/tuned/float32.json").read_text())
+    for measured in found["measurements"]:
+        rates = [block["images"] / block["seconds"] for block in measured["blocks"]]
+        assert measured["images_per_second"] == np.median(rates)
+        assert all(block["images"] == block["steps"] * measured["batch_size"] for block in measured["blocks"])
+
+
+def test_timed_jobs_never_overlap(results):
+    timed = [*results.glob("tune/**/*.json"), *results.glob("throughput/**/*.json")]
+    timed += results.glob("runs/**/metrics.json")
+    assert len(timed) == 3 + 3 + 6
+    spans = []
+    for path in timed:
+        job = json.loads(path.read_text())
+        spans.append((datetime.fromisoformat(job["started_at"]), datetime.fromisoformat(job["finished_at"]), path))
+    spans.sort()
+    overlaps = [(a[2], b[2]) for a, b in zip(spans, spans[1:], strict=False) if b[0] < a[1]]
+    assert overlaps == []
+
+
+def test_each_run_had_the_backend_that_its_row_names(results):
+    for metrics in results.glob("runs/**/environment.json"):
+        ran = json.loads(metrics.read_text())
+        backend = metrics.parts[-5]
+        assert ran["execution"]["backend"] == backend
+        assert ran["variables"]["KERAS_BACKEND"] == backend
+
+
+def test_seeds_start_from_different_weights(results):
+    def weights(seed):
+        found = []
+        with h5py.File(results / "init" / f"vit-seed{seed}.weights.h5") as file:
+            file.visititems(lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+        return found
+
+    assert any(not np.array_equal(a, b) for a, b in zip(weights(0), weights(1), strict=True))
+
+
+def test_parity_compares_every_backend_with_the_reference(results):
+    parity = pd.read_parquet(results / "tables" / "parity.parquet")
+    assert set(parity.backend) == set(BACKENDS) and set(parity.reference_backend) == {"jax"}
+    assert parity.passed.all() and (parity.max_rel_difference <= parity.tolerance).all()
+    assert parity.max_rel_difference.max() > 0  # bit for bit the same everywhere would mean that nothing was compared
+
+
+def test_progress_says_which_run_which_epoch_and_how_it_does(project):
+    output = (project / "output.txt").read_text()
+    assert re.search(r"train vit · torch · tuned · seed 1: epoch 2/2, loss [\d.]+, val_accuracy [\d.]+, 0 s left", output)
+    assert "report.html" in output
+
+
+def test_a_second_call_does_nothing(project):
+    assert planned(project) == set()
+
+
+def test_a_comment_in_the_measured_code_repeats_nothing(project):
+    module = project / "src" / "vitbench" / "models" / "vit.py"
+    text = module.read_text()
+    module.write_text(text + "\n# a remark\n")
+    assert planned(project) == set()
+    module.write_text(text.replace('name="final_norm"', 'name="last_norm"'))
+    assert {"init", "tune", "train", "throughput"} <= planned(project)
+    module.write_text(text)
+
+
+def test_a_change_of_a_figure_renders_the_report_again_and_nothing_else(project):
+    figures = project / "src" / "vitbench" / "figures.py"
+    figures.write_text(figures.read_text() + "\n# a remark\n")
+    assert planned(project) == {"all", "report"}
+
+
+def test_a_new_title_retrains_nothing_and_a_new_learning_rate_does(project):
+    assert planned(project, "--config", "report={title: New}") <= {"all", "config", "tables", "report"}
+    again = planned(project, "--config", "training={optimizer: {learning_rate: 0.5}}")
+    assert {"train", "tune", "throughput"} <= again and "init" not in again and "data" not in again
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("bakends=[jax]", ["bakends", "backends"]),
+        ("backends=[jxa]", ["backends.0", "'jxa'", "jax"]),
+        ("experiment=../x", ["experiment", "letters, digits"]),
+        ("models={vit: {patch_size: 7}}", ["patch_size 7", "image_size"]),
+    ],
+)
+def test_a_wrong_config_fails_before_any_job_is_planned(project, wrong, words):
+    ran = snakemake(project, *TINY, "--dry-run", "--config", wrong)
+    assert ran.returncode != 0
+    output = ran.stdout + ran.stderr
+    assert all(word in output for word in words), output
+    assert "Building DAG" not in output and "Traceback" not in output
+
+
+def test_a_failed_gate_and_a_diverged_run_are_rows_and_the_report_is_made(project):
+    settings = "experiment=troubled", "backends=[torch,jax]", "seeds=[0]", "parity={logits_tolerance: 1.0e-30}"
+    ran = snakemake(project, *TINY, "--config", *settings)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    runs = pd.read_csv(project / "results/troubled/tables/runs.csv")
+    assert runs.status.tolist() == ["gated", "gated"]
+    assert runs.error.str.contains("parity failed").all()
+    ran = snakemake(
+        project,
+        *TINY,
+        "--config",
+        *("experiment=hot", "backends=[jax]", "seeds=[0]", "training={optimizer: {learning_rate: 1.0e+30}}"),
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (run,) = pd.read_csv(project / "results/hot/tables/runs.csv").to_dict("records")
+    assert run["status"] == "diverged" and run["epochs"] == 1
+    assert "diverged" in (project / "results/hot/report.html").read_text()

@@ -1,0 +1,110 @@
+# What the rules share: the validated config, the wildcards it allows, and the input functions.
+import shlex
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir, "src")))
+from vitbench import config_errors
+from vitbench.environment import fingerprint
+
+try:
+    experiment = config_errors.parse(config)
+except config_errors.ConfigError as error:
+    raise WorkflowError(error)
+
+RESULTS = f"results/{experiment.experiment}"
+CONFIG = f"{RESULTS}/config.json"
+LOGS = f"{RESULTS}/logs"
+CONTESTANTS = experiment.contestants()
+
+# One mechanism puts the package into every environment, conda's or not, here or on a cluster's node; and nothing of the
+# caller's own site-packages gets in.
+shell.prefix(
+    f"set -euo pipefail; export PYTHONNOUSERSITE=1 PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'src')))}; "
+)
+
+
+wildcard_constraints:
+    model="|".join(experiment.models.parameters()),
+    backend="jax|torch|tensorflow",
+    execution="published|tuned",
+    precision="float32|tf32|mixed_bfloat16",
+    seed=r"\d+",
+
+
+def environment(backend):
+    """The conda environment of a backend, for the configured accelerator."""
+    variant = "-cpu" if experiment.accelerator == "cpu" else ""
+    return str(Path(workflow.basedir, "envs", f"{backend}{variant}.yaml"))
+
+
+def backend_environment(wildcards):
+    return environment(wildcards.backend)
+
+
+def model_environment(wildcards):
+    return environment(experiment.reference_of(wildcards.model))
+
+
+def relevant(step):
+    """The part of the config that decides what a job of `step` makes: when it changes, the job is repeated."""
+    return lambda wildcards: experiment.relevant(step, wildcards.get("model"))
+
+
+def code(step):
+    """A digest of what the step computes: editing a comment or a figure repeats no measurement."""
+    return fingerprint(f"vitbench.steps.{step}")
+
+
+def timed_threads():
+    """All cores on a CPU, since whatever runs beside a timed job would change its time; else an equal share per GPU."""
+    gpus = (
+        1
+        if experiment.accelerator == "cpu"
+        else (workflow.global_resources.get("gpu").value or 1)
+    )
+    return max(1, (workflow.cores or 1) // gpus)
+
+
+def first_seed_init(wildcards):
+    return f"{RESULTS}/init/{wildcards.model}-seed{experiment.seeds_of(wildcards.model)[0]}.weights.h5"
+
+
+def reference_quantities(wildcards):
+    """What the reference backend computed; nothing for the reference itself."""
+    reference = experiment.reference_of(wildcards.model)
+    return (
+        []
+        if reference == wildcards.backend
+        else f"{RESULTS}/parity/{wildcards.model}/{reference}.npz"
+    )
+
+
+def every_run(wildcards):
+    return [
+        f"{RESULTS}/runs/{model}/{backend}/{execution}/{precision}/seed{seed}/metrics.json"
+        for model, backend in CONTESTANTS
+        for execution in experiment.executions.train
+        for precision in experiment.precisions
+        for seed in experiment.seeds_of(model)
+    ]
+
+
+def every_throughput(wildcards):
+    return [
+        f"{RESULTS}/throughput/{model}/{backend}/{execution}/{precision}.json"
+        for model, backend in CONTESTANTS
+        for execution in experiment.executions.throughput
+        for precision in experiment.precisions
+    ]
+
+
+def every_parity(wildcards):
+    return [
+        f"{RESULTS}/parity/{model}/{backend}.json" for model, backend in CONTESTANTS
+    ]
+
+
+def source(*names):
+    """Files of the package by path, as inputs: when one is newer than the output, the step is repeated."""
+    return [str(Path(workflow.basedir, "src", "vitbench", name)) for name in names]

@@ -1,0 +1,56 @@
+# config, data, init: what every backend starts from.
+
+
+rule config:
+    output:
+        CONFIG,
+    log:
+        f"{LOGS}/config.log",
+    conda:
+        environment(experiment.data_backend())
+    params:
+        settings=experiment.model_dump_json(),
+    shell:
+        "printf '%s' {params.settings:q} | python -m vitbench config /dev/stdin --output {output} 2> {log}"
+
+
+rule data:
+    input:
+        config=ancient(CONFIG),
+    output:
+        manifest=f"{RESULTS}/data/manifest.json",
+        arrays=expand(
+            f"{RESULTS}/data/{{name}}.npy",
+            name=["x_train", "y_train", "x_test", "y_test"],
+        ),
+    log:
+        f"{LOGS}/data.log",
+    retries: 3
+    conda:
+        environment(experiment.data_backend())
+    params:
+        settings=relevant("data"),
+        code=code("data"),
+    message:
+        "data: the images of {experiment.dataset.name}"
+    shell:
+        "python -m vitbench data --config {input.config} --log {log}"
+
+
+rule init:
+    input:
+        config=ancient(CONFIG),
+        manifest=f"{RESULTS}/data/manifest.json",
+    output:
+        f"{RESULTS}/init/{{model}}-seed{{seed}}.weights.h5",
+    log:
+        f"{LOGS}/init/{{model}}-seed{{seed}}.log",
+    conda:
+        model_environment
+    params:
+        settings=relevant("init"),
+        code=code("init"),
+    message:
+        "init: the initial weights of {wildcards.model}, seed {wildcards.seed}"
+    shell:
+        "python -m vitbench init --config {input.config} --model {wildcards.model} --seed {wildcards.seed} --log {log}"

@@ -1,0 +1,51 @@
+# tune, parity: how each backend runs best, and the proof that it runs the same model.
+
+
+rule tune:
+    input:
+        config=ancient(CONFIG),
+        manifest=f"{RESULTS}/data/manifest.json",
+        init=first_seed_init,
+    output:
+        f"{RESULTS}/tune/{{model}}/{{backend}}/{{precision}}.json",
+    log:
+        f"{LOGS}/tune/{{model}}-{{backend}}-{{precision}}.log",
+    conda:
+        backend_environment
+    threads: timed_threads()
+    resources:
+        gpu=1,
+    params:
+        settings=relevant("tune"),
+        code=code("tune"),
+    message:
+        "tune: {wildcards.model} on {wildcards.backend}, {wildcards.precision}"
+    shell:
+        "python -m vitbench tune --config {input.config} --model {wildcards.model} --backend {wildcards.backend}"
+        " --precision {wildcards.precision} --log {log}"
+
+
+rule parity:
+    input:
+        config=ancient(CONFIG),
+        manifest=f"{RESULTS}/data/manifest.json",
+        init=first_seed_init,
+        plan=f"{RESULTS}/tune/{{model}}/{{backend}}/{experiment.precisions[0]}.json",
+        reference=reference_quantities,
+    output:
+        verdict=f"{RESULTS}/parity/{{model}}/{{backend}}.json",
+        quantities=f"{RESULTS}/parity/{{model}}/{{backend}}.npz",
+    log:
+        f"{LOGS}/parity/{{model}}-{{backend}}.log",
+    conda:
+        backend_environment
+    resources:
+        gpu=1,
+    params:
+        settings=relevant("parity"),
+        code=code("parity"),
+    message:
+        "parity: {wildcards.model} on {wildcards.backend}"
+    shell:
+        "python -m vitbench parity --config {input.config} --model {wildcards.model} --backend {wildcards.backend}"
+        " --log {log}"

@@ -1,0 +1,56 @@
+# train, throughput: what a backend reaches, and how fast. Each job is one process with one backend.
+
+
+rule train:
+    input:
+        config=ancient(CONFIG),
+        manifest=f"{RESULTS}/data/manifest.json",
+        init=f"{RESULTS}/init/{{model}}-seed{{seed}}.weights.h5",
+        plan=f"{RESULTS}/tune/{{model}}/{{backend}}/{{precision}}.json",
+        parity=f"{RESULTS}/parity/{{model}}/{{backend}}.json",
+    # best.weights.h5 is no declared output: a run that failed or was gated has none, and is a result all the same.
+    output:
+        metrics=f"{RESULTS}/runs/{{model}}/{{backend}}/{{execution}}/{{precision}}/seed{{seed}}/metrics.json",
+        history=f"{RESULTS}/runs/{{model}}/{{backend}}/{{execution}}/{{precision}}/seed{{seed}}/history.csv",
+        environment=f"{RESULTS}/runs/{{model}}/{{backend}}/{{execution}}/{{precision}}/seed{{seed}}/environment.json",
+    log:
+        f"{LOGS}/train/{{model}}-{{backend}}-{{execution}}-{{precision}}-seed{{seed}}.log",
+    conda:
+        backend_environment
+    threads: timed_threads()
+    resources:
+        gpu=1,
+    params:
+        settings=relevant("train"),
+        code=code("train"),
+    message:
+        "train: {wildcards.model} on {wildcards.backend}, {wildcards.execution}, {wildcards.precision}, seed {wildcards.seed}"
+    shell:
+        "python -m vitbench train --config {input.config} --model {wildcards.model} --backend {wildcards.backend}"
+        " --execution {wildcards.execution} --precision {wildcards.precision} --seed {wildcards.seed} --log {log}"
+
+
+rule throughput:
+    input:
+        config=ancient(CONFIG),
+        manifest=f"{RESULTS}/data/manifest.json",
+        init=first_seed_init,
+        plan=f"{RESULTS}/tune/{{model}}/{{backend}}/{{precision}}.json",
+        parity=f"{RESULTS}/parity/{{model}}/{{backend}}.json",
+    output:
+        f"{RESULTS}/throughput/{{model}}/{{backend}}/{{execution}}/{{precision}}.json",
+    log:
+        f"{LOGS}/throughput/{{model}}-{{backend}}-{{execution}}-{{precision}}.log",
+    conda:
+        backend_environment
+    threads: timed_threads()
+    resources:
+        gpu=1,
+    params:
+        settings=relevant("throughput"),
+        code=code("throughput"),
+    message:
+        "throughput: {wildcards.model} on {wildcards.backend}, {wildcards.execution}, {wildcards.precision}"
+    shell:
+        "python -m vitbench throughput --config {input.config} --model {wildcards.model} --backend {wildcards.backend}"
+        " --execution {wildcards.execution} --precision {wildcards.precision} --log {log}"

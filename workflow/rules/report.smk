@@ -1,0 +1,49 @@
+# tables, report: from the measurements to what people read.
+
+TABLES = ["runs", "epochs", "throughput", "parity", "comparisons"]
+
+
+rule tables:
+    input:
+        config=CONFIG,
+        runs=every_run,
+        throughput=every_throughput,
+        parity=every_parity,
+        source=source("steps/tables.py", "statistics.py", "records.py"),
+    output:
+        csv=expand(f"{RESULTS}/tables/{{name}}.csv", name=TABLES),
+        parquet=expand(f"{RESULTS}/tables/{{name}}.parquet", name=TABLES),
+    log:
+        f"{LOGS}/tables.log",
+    conda:
+        "../../envs/report.yaml"
+    message:
+        "tables: everything that was measured"
+    shell:
+        "python -m vitbench tables --config {input.config} --log {log}"
+
+
+rule report:
+    input:
+        config=CONFIG,
+        manifest=f"{RESULTS}/data/manifest.json",
+        tables=expand(f"{RESULTS}/tables/{{name}}.parquet", name=TABLES),
+        notebook=str(Path(workflow.basedir, "reports", "benchmark.ipynb")),
+        source=source(
+            "figures.py",
+            "narrative.py",
+            "presentation.py",
+            "render.py",
+            "steps/report.py",
+        ),
+    output:
+        html=f"{RESULTS}/report.html",
+        notebook=f"{RESULTS}/report.ipynb",
+    log:
+        f"{LOGS}/report.log",
+    conda:
+        "../../envs/report.yaml"
+    message:
+        "report: {output.html}"
+    shell:
+        "python -m vitbench report --config {input.config} --log {log}"
