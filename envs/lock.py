@@ -15,8 +15,8 @@ REPOSITORY = Path(__file__).parents[1]
 PYTHON, PIP = "3.11.13", "25.2"
 HEADER = "# Made by `make lock` from pyproject.toml; do not edit.\n"
 CPU_NOTE = (
-    "# Without the CUDA libraries: a CPU build of torch has no use for them, and a CUDA build, if that is all your index\n"
-    "# has, requires them itself at exact versions.\n"
+    "# Without the CUDA libraries: a CPU build of torch has no use for them, and a CUDA build, if that is\n"
+    "# all that your index has, requires them itself at exact versions.\n"
 )
 CUDA = re.compile(r"(nvidia|cuda|triton)\b(?!-ml-py)")
 
@@ -58,7 +58,14 @@ def resolve(direct: list[str], constraints: list[str]) -> list[str]:
         wanted.write_text("\n".join(direct))
         constrained.write_text("\n".join(constraints))
         command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
-        command += ["--no-header", "--no-annotate", "--no-emit-index-url", "--constraint", str(constrained), str(wanted)]
+        command += [
+            "--no-header",
+            "--no-annotate",
+            "--no-emit-index-url",
+            "--constraint",
+            str(constrained),
+            str(wanted),
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)

@@ -24,7 +24,9 @@ Seed = Annotated[int, typer.Option(help="Decides initial weights, order of the i
 
 
 @app.command()
-def config(files: Annotated[list[Path], typer.Argument(help="Config files, the last one wins.")], output: Path | None = None):
+def config(
+    files: Annotated[list[Path], typer.Argument(help="Config files, the last one wins.")], output: Path | None = None
+):
     """Check config files and print, or write, the whole config with every default in it."""
     found = _load(files)
     text = found.model_dump_json(indent=2) + "\n"
@@ -36,9 +38,16 @@ def config(files: Annotated[list[Path], typer.Argument(help="Config files, the l
 
 
 @app.command()
-def schema():
+def schema(
+    readme: Annotated[Path | None, typer.Option(help="Put the config reference into this file instead.")] = None,
+):
     """Print the JSON Schema of the config."""
-    typer.echo(config_errors.json_schema(), nl=False)
+    from vitbench import config_reference
+
+    if readme is None:
+        typer.echo(config_reference.json_schema(), nl=False)
+    else:
+        readme.write_text(config_reference.insert(readme.read_text()))
 
 
 @app.command()
@@ -133,7 +142,7 @@ def tables(config: ConfigFiles, log: LogFile = None):
 def report(config: ConfigFiles, log: LogFile = None):
     """Render the report."""
     with logged(log):
-        experiment, results = _open(config)
+        _, results = _open(config)
         from vitbench.steps import report
 
         report.run(results)

@@ -33,7 +33,9 @@ class Dataset(Section):
         description="keras: downloaded by keras.datasets. digits: scikit-learn's 1 797 handwritten digits, no network.",
     )
     name: Slug = Field("cifar100", description="keras: cifar10 or cifar100. Elsewhere a label for the tables.")
-    subset: int | None = Field(None, ge=10, description="Use only this many training images, drawn evenly over classes.")
+    subset: int | None = Field(
+        None, ge=10, description="Use only this many training images, drawn evenly over classes."
+    )
     validation_fraction: float = Field(
         0.1, gt=0, lt=1, description="Share of the training images, the last ones, that is held out for validation."
     )
@@ -67,7 +69,9 @@ class ViT(ImageModel):
     projection_dim: Positive = Field(64, description="Width of a token, and of the key of each head.")
     num_heads: Positive = Field(4, description="Attention heads.")
     layers: Positive = Field(8, description="Transformer blocks.")
-    block_units: list[Positive] = Field([128, 64], min_length=1, description="Widths of a block's MLP, last: a token's.")
+    block_units: list[Positive] = Field(
+        [128, 64], min_length=1, description="Widths of a block's MLP, last: a token's."
+    )
     head_units: list[Positive] = Field([2048, 1024], description="Widths of the MLP in front of the logits.")
     attention_dropout: Rate = Field(0.1, description="Dropout on the attention weights.")
     mlp_dropout: Rate = Field(0.1, description="Dropout in a block's MLP.")
@@ -132,7 +136,9 @@ class Optimizer(Section):
 
 
 class Training(Section):
-    epochs: Positive = Field(100, description="Passes over the training images. The example: 10 as a test, 100 for real.")
+    epochs: Positive = Field(
+        100, description="Passes over the training images. The example: 10 as a test, 100 for real."
+    )
     batch_size: Positive = Field(256, description="Images per step; lower it if a device runs out of memory.")
     optimizer: Optimizer = Optimizer()
 
@@ -160,7 +166,9 @@ class Parity(Section):
         description="Largest difference of a logit, relative to the largest reference logit. Float32 rounding through "
         "8 blocks leaves about 1e-6; 1e-4 leaves room for other orders of summation.",
     )
-    train_despite_failure: bool = Field(False, description="Train and time a backend whose gate failed; rows are marked.")
+    train_despite_failure: bool = Field(
+        False, description="Train and time a backend whose gate failed; rows are marked."
+    )
 
 
 class Statistics(Section):
@@ -178,7 +186,8 @@ class Config(Section):
     experiment: Slug = Field("cifar100", description="Results go to results/<experiment>/.")
     accelerator: Literal["auto", "gpu", "cpu"] = Field(
         "auto",
-        description="auto: GPU environments, a GPU is used if the job finds one. gpu: one must be found. cpu: none is used.",
+        description="auto: GPU environments, a GPU is used if the job finds one. gpu: one must be found. "
+        "cpu: none is used.",
     )
     dataset: Dataset = Dataset()
     models: Models = Models()

@@ -7,7 +7,7 @@ from vitbench import figures
 from vitbench.config import Config
 from vitbench.evidence import Evidence
 from vitbench.numerals import NONE, gibibytes, number, percent, share, spread
-from vitbench.presentation import Html, backend, badge, table
+from vitbench.presentation import Html, backend, badge, shortened, table
 
 _KEYS = ["model", "backend", "execution", "precision"]
 
@@ -54,7 +54,7 @@ def unfinished_table(runs: pd.DataFrame, throughput: pd.DataFrame) -> Html:
             **_named([getattr(row, key) for key in _KEYS]),
             "Job": row.job if pd.isna(row.seed) else f"{row.job}, seed {row.seed:.0f}",
             "Status": badge(row.status),
-            "Reason": row.error if isinstance(row.error, str) else NONE,
+            "Reason": shortened(row.error if isinstance(row.error, str) else NONE),
         }
         for row in lost.itertuples()
     ]
@@ -74,7 +74,7 @@ def comparisons_table(comparisons: pd.DataFrame, config: Config) -> Html:
             "Pair": f"{row.backend_a} − {row.backend_b}",
             "Execution": row.execution,
             "Precision": row.precision,
-            "Metric": row.metric.replace("_", " "),
+            "Metric": row.metric.replace("top5", "top-5").replace("_", " "),
             "n": number(row.n),
             "Difference": _signed(row.difference, row.metric),
             interval: bounds(row),
@@ -148,12 +148,14 @@ def tuning_table(tuning: list[dict], config: Config) -> Html:
                     "Model": found["model"],
                     "Backend": backend(found["backend"]),
                     "Precision": found["precision"],
-                    "Plan": ", ".join(f"{key} = {value}" for key, value in plan.items()),
+                    "Plan": ", ".join(
+                        f"{key}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{value}" for key, value in plan.items()
+                    ),
                     "Cold,\N{NO-BREAK SPACE}s": number(candidate.get("cold_seconds")),
                     "Step,\N{NO-BREAK SPACE}ms": _milliseconds(candidate.get("step_seconds")),
                     "Predicted training,\N{NO-BREAK SPACE}s": number(candidate.get("predicted_seconds")),
                     "Outcome": badge("chosen" if chosen else candidate.get("status")),
-                    "Remark": (found.get("reason") if chosen else candidate.get("error")) or "",
+                    "Remark": shortened((found.get("reason") if chosen else candidate.get("error")) or ""),
                 }
             )
     numbers = ("Cold,\N{NO-BREAK SPACE}s", "Step,\N{NO-BREAK SPACE}ms", "Predicted training,\N{NO-BREAK SPACE}s")

@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -17,9 +18,27 @@ PACKAGES = (
     *("keras", "jax", "jaxlib", "torch", "tensorflow", "tensorflow-cpu", "numpy", "ml-dtypes", "h5py"),
     *("pandas", "seaborn", "snakemake", "papermill"),
 )
-VARIABLE_PREFIXES = ("KERAS_", "JAX_", "XLA_", "TF_", "TORCH", "PYTORCH_", "CUDA_", "OMP_", "MKL_", "SLURM_JOB_", "NVIDIA_")
+VARIABLE_PREFIXES = (
+    "KERAS_",
+    "JAX_",
+    "XLA_",
+    "TF_",
+    "TORCH",
+    "PYTORCH_",
+    "CUDA_",
+    "OMP_",
+    "MKL_",
+    "SLURM_JOB_",
+    "NVIDIA_",
+)
 # Change what is reported or said, never what is computed.
-_NOT_COMPUTING = {"vitbench.config", "vitbench.environment", "vitbench.progress", "vitbench.results", "vitbench.records"}
+_NOT_COMPUTING = {
+    "vitbench.config",
+    "vitbench.environment",
+    "vitbench.progress",
+    "vitbench.results",
+    "vitbench.records",
+}
 
 
 def collect() -> dict:
@@ -66,18 +85,27 @@ def fingerprint(*modules: str) -> str:
     It reads the syntax tree without docstrings, so that a comment, a docstring or a line break changes nothing; an edit
     that can change a number does.
     """
-    trees = {}
+    digest = hashlib.sha256()
+    for module, code in sorted(_closure(modules, leaving_out=_NOT_COMPUTING).items()):
+        digest.update(f"{module}\n{code}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def source_files(*modules: str) -> list[str]:
+    """The files of `modules` and of all of vitbench that they import."""
+    return [str(_module_path(module)) for module in sorted(_closure(modules))]
+
+
+def _closure(modules: Iterable[str], leaving_out: Container[str] = ()) -> dict[str, str]:
+    """The normalised code of `modules` and of all of vitbench that they import, by name."""
+    found: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module in trees or module in _NOT_COMPUTING:
-            continue
-        trees[module], imported = _module(module)
-        waiting += imported
-    digest = hashlib.sha256()
-    for module in sorted(trees):
-        digest.update(f"{module}\n{trees[module]}\n".encode())
-    return digest.hexdigest()[:16]
+        if module not in found and module not in leaving_out:
+            found[module], imported = _module(module)
+            waiting += imported
+    return found
 
 
 @cache

@@ -44,7 +44,8 @@ def choose_backend(backend: str) -> None:
 def start(backend: str, precision: str, accelerator: str) -> float:
     """Imports Keras on `backend`, sets `precision`, and returns the seconds that the import took.
 
-    Call it once per process, before anything imports Keras. Raises DeviceError if `accelerator` is gpu and none is found.
+    Call it once per process, before anything imports Keras. Raises DeviceError if
+    `accelerator` is gpu and there is none.
     """
     choose_backend(backend)
     if accelerator == "cpu":
@@ -58,7 +59,9 @@ def start(backend: str, precision: str, accelerator: str) -> float:
     seconds = time.perf_counter() - began
     _set_precision(backend, precision)
     if accelerator == "gpu" and device()["type"] != "gpu":
-        raise DeviceError(f"accelerator is 'gpu', but {backend} finds no GPU here; use 'auto' or 'cpu', or mend the driver")
+        raise DeviceError(
+            f"accelerator is 'gpu', but {backend} finds no GPU here; use 'auto' or 'cpu', or mend the driver"
+        )
     return seconds
 
 

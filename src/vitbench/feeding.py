@@ -38,6 +38,15 @@ class Batches(keras.utils.PyDataset):
         self._order = order(len(self.images), self.seed, self.epoch)
 
 
+def in_even_batches(images, labels, most: int = 512) -> Batches:
+    """One pass in order, for evaluation, in as few batches of at most `most` images as there can be, as even as can be.
+
+    Where the numbers allow it all batches have one size, so that a compiler sees one shape.
+    """
+    batches = -(-len(images) // most)
+    return Batches(images, labels, batch_size=-(-len(images) // batches))
+
+
 def order(n: int, seed: int | None, epoch: int) -> np.ndarray:
     """int64 (n,): the order of `n` images in `epoch`, the same wherever it is drawn."""
     return np.arange(n) if seed is None else np.random.default_rng([seed, epoch]).permutation(n)

@@ -22,6 +22,8 @@ from vitbench.numerals import number, share, spread
 # Okabe & Ito (2008), "Color Universal Design": told apart under the common colour-vision deficiencies.
 COLOURS = {"jax": "#0072b2", "torch": "#d55e00", "tensorflow": "#009e73"}
 MARKERS = {"jax": "o", "torch": "s", "tensorflow": "^"}
+_ALPHA = {"published": 0.4, "tuned": 1.0}
+_DASH = {"published": (0, (2, 2)), "tuned": "-"}
 PAPER, INK, MUTED, RULE = "#fefefe", "#22262b", "#5b6470", "#dcdfe4"
 
 _STYLE = {
@@ -61,8 +63,8 @@ def accuracy(runs: pd.DataFrame, narrow: bool = False) -> Drawn:
         return _sentence("There is no completed run, so there is no accuracy to draw.", narrow)
     groups = _groups(runs)
     counts = [frame["backend"].nunique() for _, frame in groups]
-    figure = _figure(narrow, sum(0.42 * n + 0.55 for n in counts) + 0.45)
-    panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=[n + 1 for n in counts])[:, 0]
+    figure = _figure(narrow, sum(0.42 * n + 0.85 for n in counts) + 0.25)
+    panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=[n + 1 for n in counts])[:, 0]
     told = []
     for axes, (title, frame) in zip(panels, groups, strict=True):
         backends = _in_order(frame["backend"])
@@ -83,8 +85,9 @@ def accuracy(runs: pd.DataFrame, narrow: bool = False) -> Drawn:
             _note(axes, 1.02, row, note, transform=axes.get_yaxis_transform())
         axes.set(title=title, yticks=range(len(backends)), yticklabels=backends, ylim=(len(backends) - 0.5, -0.5))
         _finish(axes, grid="x")
+        axes.margins(x=0.08)
+        axes.locator_params(axis="x", nbins=4 if narrow else 8)
     panels[-1].set_xlabel("test accuracy")
-    panels[-1].margins(x=0.08)
     return figure, f"Test accuracy, mean ± standard deviation (number of seeds): {'; '.join(told)}."
 
 
@@ -129,10 +132,6 @@ def throughput(throughput: pd.DataFrame, narrow: bool = False) -> Drawn:
     return figure, f"Images per second: {'; '.join(told)}."
 
 
-_ALPHA = {"published": 0.4, "tuned": 1.0}
-_DASH = {"published": (0, (2, 2)), "tuned": "-"}
-
-
 def _speed_bars(axes: Axes, frame: pd.DataFrame) -> None:
     row, ticks = 0.0, []
     for backend in _in_order(frame["backend"]):
@@ -148,6 +147,7 @@ def _speed_bars(axes: Axes, frame: pd.DataFrame) -> None:
     axes.set(yticks=ticks, yticklabels=_in_order(frame["backend"]), ylim=(row - 0.8, -0.7))
     axes.set(xlabel="images per second", xlim=(0, frame["images_per_second"].max() * 1.22))
     axes.locator_params(axis="x", nbins=4)
+    axes.xaxis.set_major_formatter(lambda value, _: number(value))
     _finish(axes, grid="x")
 
 

@@ -11,18 +11,21 @@ _POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float | None) -> str:
-    """Three or more significant digits: 1 234, 56.7, 0.0123, 3.1 × 10⁻⁶; a dash for null, words for infinities."""
+    """Three or more significant digits: 1 234, 56.7, 0.0123, 3.1 × 10⁻⁶; a dash for null, a word for infinity.
+
+    Whole numbers below 10⁹ are written in full.
+    """
     if value is None or pd.isna(value):
         return NONE
     size = abs(value)
     if math.isinf(size):
         return "infinite"
-    if size >= 1e6 or 0 < size < 1e-3:
+    whole = size < 1e9 and float(value).is_integer()
+    if (size >= 1e6 and not whole) or 0 < size < 1e-3:
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa}{_THIN}×{_THIN}10{str(int(exponent)).translate(_POWERS)}"
     if size >= 1 or size == 0:
-        whole = float(value).is_integer() or size >= 100
-        return f"{value:,.{0 if whole else 1 if size >= 10 else 2}f}".replace(",", _THIN)
+        return f"{value:,.{0 if whole or size >= 100 else 1 if size >= 10 else 2}f}".replace(",", _THIN)
     return f"{value:.{2 - math.floor(math.log10(size))}f}"
 
 

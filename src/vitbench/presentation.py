@@ -97,6 +97,13 @@ def badge(status: object) -> Markup:
     return Markup('<span class="badge {}">{}</span>').format(_KINDS.get(text, "bad"), text)
 
 
+def shortened(text: str, length: int = 120) -> Markup:
+    """The text; of a long one its beginning, which opens to the whole."""
+    if len(text) <= length:
+        return escape(text)
+    return Markup("<details><summary>{}…</summary>{}</details>").format(text[:length].rstrip(), text)
+
+
 def backend(name: str) -> Markup:
     """A backend's name with its marker in its colour, as in the figures."""
     known = name if name in figures.COLOURS else "other"

@@ -66,7 +66,9 @@ class Bar:
             self._said = now
             left = (now - self._began) / self._done * (self._total - self._done)
             words = ", ".join(f"{name} {value}" for name, value in shown.items())
-            tqdm.write(f"{self._title}: {self._unit} {self._done}/{self._total}, {words}, {left:.0f} s left", file=_terminal)
+            tqdm.write(
+                f"{self._title}: {self._unit} {self._done}/{self._total}, {words}, {left:.0f} s left", file=_terminal
+            )
 
     def close(self) -> None:
         self._bar.close()

@@ -25,7 +25,15 @@ EPOCH_VALUES = [
     *("train_seconds", "validation_seconds", "learning_rate"),
 ]
 THROUGHPUT_VALUES = [
-    *("phase", "batch_size", "warmup_steps", "timed_steps", "images_per_second", "step_seconds_p50", "step_seconds_p95"),
+    *(
+        "phase",
+        "batch_size",
+        "warmup_steps",
+        "timed_steps",
+        "images_per_second",
+        "step_seconds_p50",
+        "step_seconds_p95",
+    ),
     *("flops_per_image", "achieved_flops_per_second", "device_peak_flops_per_second", "mfu", "input_seconds_share"),
 ]
 
@@ -108,16 +116,24 @@ def write_unfinished(config: Config, results: Results, job: Job, error: BaseExce
     return status
 
 
-def gate(config: Config, results: Results, job: Job) -> None:
-    """Raises Gated if the parity of this model and backend failed and the config does not overrule the gate."""
-    verdict = read_json(results.parity(job.model, job.backend))
-    failed = [row for row in verdict["quantities"] if not row["passed"]]
-    if failed and not config.parity.train_despite_failure:
-        worst = max(failed, key=lambda row: row["max_rel_difference"] or math.inf)
-        raise Gated(
-            f"parity failed: {worst['quantity']} of {worst['execution']} differs from {worst['reference_backend']} "
-            f"by {worst['max_rel_difference']:.2g} of the largest value, tolerance {worst['tolerance']:.2g}"
-        )
+def gate(config: Config, results: Results, job: Job) -> str | None:
+    """None if this model and backend passed parity; what failed, if the config says to go on in spite of it.
+
+    Raises Gated, which says what failed, if the config does not.
+    """
+    failed = [row for row in read_json(results.parity(job.model, job.backend))["quantities"] if not row["passed"]]
+    if not failed:
+        return None
+    worst = max(failed, key=lambda row: math.inf if row["max_rel_difference"] is None else row["max_rel_difference"])
+    size = worst["max_rel_difference"]
+    by = "is not a number everywhere" if size is None else f"differs by {size:.2g} of the largest value"
+    message = (
+        f"parity failed: {worst['quantity']} ({worst['execution']}), compared with {worst['reference_backend']}, "
+        f"{by}; the tolerance is {worst['tolerance']:.2g}"
+    )
+    if not config.parity.train_despite_failure:
+        raise Gated(message)
+    return f"{message}; measured all the same, as parity.train_despite_failure says"
 
 
 def finite(values: dict) -> dict:

@@ -1,6 +1,8 @@
+import itertools
+
 import numpy as np
 
-from vitbench.feeding import Batches, order, split
+from vitbench.feeding import Batches, in_even_batches, order, split
 from vitbench.results import Results
 
 IMAGES = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1).repeat(3, axis=-1)
@@ -14,7 +16,7 @@ def epoch(batches: Batches) -> list[list[int]]:
 def test_an_epoch_shows_each_image_once_and_the_last_batch_is_smaller():
     shown = epoch(Batches(IMAGES, LABELS, batch_size=4, seed=0))
     assert [len(batch) for batch in shown] == [4, 4, 2]
-    assert sorted(sum(shown, [])) == list(range(10))
+    assert sorted(itertools.chain(*shown)) == list(range(10))
 
 
 def test_images_and_labels_stay_together():
@@ -39,6 +41,11 @@ def test_the_next_epoch_has_the_order_of_its_number():
 def test_a_fixed_number_of_steps_has_full_batches_and_goes_round_the_images():
     shown = epoch(Batches(IMAGES, LABELS, batch_size=4, steps=4))
     assert shown == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 1], [2, 3, 4, 5]]
+
+
+def test_evaluation_is_one_pass_in_order_in_even_batches():
+    assert epoch(in_even_batches(IMAGES, LABELS, most=6)) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    assert epoch(in_even_batches(IMAGES, LABELS)) == [list(range(10))]
 
 
 def test_validation_is_the_last_part_of_the_training_images(tmp_path):

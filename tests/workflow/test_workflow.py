@@ -1,5 +1,6 @@
 """The real Snakemake, all three backends, every step: once as a whole, then what a second call does and does not do."""
 
+import itertools
 import json
 import os
 import re
@@ -54,10 +55,8 @@ def planned(project: Path, *arguments: str) -> set[str]:
     """The rules that Snakemake would run now."""
     dry = snakemake(project, *TINY, "--dry-run", *arguments)
     assert dry.returncode == 0, dry.stdout + dry.stderr
-    return set(re.findall(r"^(?:local)?rule (\w+):|^Job \d+: (\w+):", dry.stdout + dry.stderr, re.M)) and {
-        rule or named
-        for rule, named in re.findall(r"^(?:local)?rule (\w+):|^Job \d+: (\w+):", dry.stdout + dry.stderr, re.M)
-    }
+    named = re.findall(r"^(?:local)?rule (\w+):|^Job \d+: (\w+):", dry.stdout + dry.stderr, re.MULTILINE)
+    return {rule or message for rule, message in named}
 
 
 def test_the_results_lie_where_the_design_says(results):
@@ -121,7 +120,7 @@ def test_timed_jobs_never_overlap(results):
         job = json.loads(path.read_text())
         spans.append((datetime.fromisoformat(job["started_at"]), datetime.fromisoformat(job["finished_at"]), path))
     spans.sort()
-    overlaps = [(a[2], b[2]) for a, b in zip(spans, spans[1:], strict=False) if b[0] < a[1]]
+    overlaps = [(a[2], b[2]) for a, b in itertools.pairwise(spans) if b[0] < a[1]]
     assert overlaps == []
 
 
@@ -152,7 +151,9 @@ def test_parity_compares_every_backend_with_the_reference(results):
 
 def test_progress_says_which_run_which_epoch_and_how_it_does(project):
     output = (project / "output.txt").read_text()
-    assert re.search(r"train vit · torch · tuned · seed 1: epoch 2/2, loss [\d.]+, val_accuracy [\d.]+, 0 s left", output)
+    assert re.search(
+        r"train vit · torch · tuned · seed 1: epoch 2/2, loss [\d.]+, val_accuracy [\d.]+, 0 s left", output
+    )
     assert "report.html" in output
 
 

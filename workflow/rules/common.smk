@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from vitbench import config_errors
-from vitbench.environment import fingerprint
+from vitbench.environment import fingerprint, source_files
 
 try:
     experiment = config_errors.parse(config)
@@ -103,8 +103,3 @@ def every_parity(wildcards):
     return [
         f"{RESULTS}/parity/{model}/{backend}.json" for model, backend in CONTESTANTS
     ]
-
-
-def source(*names):
-    """Files of the package by path, as inputs: when one is newer than the output, the step is repeated."""
-    return [str(Path(workflow.basedir, "src", "vitbench", name)) for name in names]

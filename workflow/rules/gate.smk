@@ -14,7 +14,7 @@ rule tune:
         backend_environment
     threads: timed_threads()
     resources:
-        gpu=1,
+        gpu=GPUS_PER_JOB,
     params:
         settings=relevant("tune"),
         code=code("tune"),
@@ -40,7 +40,7 @@ rule parity:
     conda:
         backend_environment
     resources:
-        gpu=1,
+        gpu=GPUS_PER_JOB,
     params:
         settings=relevant("parity"),
         code=code("parity"),

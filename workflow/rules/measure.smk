@@ -19,7 +19,7 @@ rule train:
         backend_environment
     threads: timed_threads()
     resources:
-        gpu=1,
+        gpu=GPUS_PER_JOB,
     params:
         settings=relevant("train"),
         code=code("train"),
@@ -45,7 +45,7 @@ rule throughput:
         backend_environment
     threads: timed_threads()
     resources:
-        gpu=1,
+        gpu=GPUS_PER_JOB,
     params:
         settings=relevant("throughput"),
         code=code("throughput"),

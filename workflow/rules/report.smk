@@ -1,6 +1,9 @@
 # tables, report: from the measurements to what people read.
 
 TABLES = ["runs", "epochs", "throughput", "parity", "comparisons"]
+REPORT_TEMPLATE = sorted(
+    str(path) for path in Path(workflow.basedir, "reports", "template").iterdir()
+)
 
 
 rule tables:
@@ -9,7 +12,7 @@ rule tables:
         runs=every_run,
         throughput=every_throughput,
         parity=every_parity,
-        source=source("steps/tables.py", "statistics.py", "records.py"),
+        source=source_files("vitbench.steps.tables"),
     output:
         csv=expand(f"{RESULTS}/tables/{{name}}.csv", name=TABLES),
         parquet=expand(f"{RESULTS}/tables/{{name}}.parquet", name=TABLES),
@@ -29,12 +32,12 @@ rule report:
         manifest=f"{RESULTS}/data/manifest.json",
         tables=expand(f"{RESULTS}/tables/{{name}}.parquet", name=TABLES),
         notebook=str(Path(workflow.basedir, "reports", "benchmark.ipynb")),
-        source=source(
-            "figures.py",
-            "narrative.py",
-            "presentation.py",
-            "render.py",
-            "steps/report.py",
+        template=REPORT_TEMPLATE,
+        source=source_files(
+            "vitbench.steps.report",
+            "vitbench.contents",
+            "vitbench.method",
+            "vitbench.narrative",
         ),
     output:
         html=f"{RESULTS}/report.html",

@@ -43,7 +43,7 @@ def run(config: Config, results: Results) -> None:
 
 
 def digits(dataset: Dataset) -> tuple[Arrays, list[str]]:
-    """scikit-learn's 1 797 handwritten digits, 8×8, 0–16 grey levels as 0–255 RGB; a fifth, stratified, is for testing."""
+    """scikit-learn's 1 797 handwritten digits, 8×8, 17 grey levels as 0–255 RGB; a stratified fifth for testing."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -66,7 +66,7 @@ SOURCES = {"digits": digits, "keras": keras_datasets}
 
 
 def check(arrays: Arrays, class_names: list[str]) -> Arrays:
-    """The arrays in the types that every later step relies on. Raises ValueError, naming the array, if they cannot be."""
+    """The arrays in the types that every later step relies on. Raises ValueError, naming the array, if not."""
     for split in ("train", "test"):
         x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
         if x.dtype != np.uint8 or x.ndim != 4 or x.shape[-1] != 3:

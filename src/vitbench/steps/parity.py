@@ -67,4 +67,3 @@ def compare(quantity: str, found: np.ndarray, reference: np.ndarray, tolerance: 
         "tolerance": tolerance,
         "passed": finite and relative <= tolerance,
     }
-

@@ -8,20 +8,18 @@ import keras
 from vitbench import execution, models, timing
 from vitbench.config import Config
 from vitbench.environment import peak_host_memory_bytes
-from vitbench.feeding import Batches, split
+from vitbench.feeding import Batches, in_even_batches, split
 from vitbench.progress import Bar, log
 from vitbench.records import EPOCH_VALUES, Job, finite, gate, write_run
 from vitbench.results import Results, read_json, whole
 from vitbench.steps import init, tune
-
-EVALUATION_BATCH = 256  # images; changes no result, only how many are looked at together
 
 
 def run(config: Config, results: Results, job: Job, import_seconds: float) -> str:
     """Trains `job` and returns its status, completed or diverged. Raises records.Gated if parity failed."""
     best_weights = results.run(job.model, job.backend, job.execution, job.precision, job.seed) / "best.weights.h5"
     best_weights.unlink(missing_ok=True)  # an earlier run's must not pass for this one's
-    gate(config, results, job)
+    warning = gate(config, results, job)
     keras.utils.set_random_seed(job.seed)
     parts = models.build(job.model, config.models.parameters()[job.model], read_json(results.manifest))
     init.load(parts, results, job.model, job.seed)
@@ -37,7 +35,7 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
     model.fit(
         batches,
         epochs=epochs,
-        validation_data=Batches(*data["validation"], EVALUATION_BATCH),
+        validation_data=in_even_batches(*data["validation"]),
         shuffle=False,
         callbacks=[record],
         verbose=0,
@@ -52,13 +50,14 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
     }
     if record.best_epoch is not None:
         parts.classifier.load_weights(best_weights)
-        test = model.evaluate(Batches(*data["test"], EVALUATION_BATCH), return_dict=True, verbose=0)
+        test = model.evaluate(in_even_batches(*data["test"]), return_dict=True, verbose=0)
         values |= {f"test_{name}": float(value) for name, value in test.items()}
     audit = execution.audit(model)
     values |= {k: audit[k] for k in ("jit_compile_effective", "tf32_effective", "keras_version", "backend_version")}
     values["peak_host_memory_bytes"] = peak_host_memory_bytes()
     values["peak_device_memory_bytes"] = execution.peak_device_memory_bytes()
     values["audit"] = {"plan": plan.as_dict(), **audit}
+    values["error"] = warning
     if record.diverged:
         values["error"] = f"the loss was no number in epoch {len(record.history)}"
     status = "diverged" if record.diverged else "completed"

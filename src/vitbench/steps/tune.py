@@ -49,8 +49,8 @@ def search(
 ) -> list[dict]:
     """Measures the plans in turn and returns a record of each.
 
-    A plan is abandoned once it has taken as long as the best one so far would for the whole training, since it cannot win
-    any more, or when the budget is spent.
+    A plan is abandoned once it has taken as long as the best one so far would for the whole training, since it cannot
+    win any more, or when the budget is spent.
     """
     candidates, best, ends = [], float("inf"), clock() + budget_seconds
     for plan in plans:

@@ -1,0 +1,39 @@
+"""Numbers are written with sensible digits, and what is not known is a dash."""
+
+import pytest
+
+from vitbench import numerals
+
+T = "\N{NARROW NO-BREAK SPACE}"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (1234.4, f"1{T}234"),
+        (23_704_456, f"23{T}704{T}456"),
+        (3.21e9, f"3.2{T}×{T}10⁹"),
+        (3.1e-6, f"3.1{T}×{T}10⁻⁶"),
+        (56.72, "56.7"),
+        (0.01234, "0.0123"),
+        (0, "0"),
+        (None, "–"),
+        (float("nan"), "–"),
+        (float("inf"), "infinite"),
+    ],
+)
+def test_number(value, written):
+    assert numerals.number(value) == written
+
+
+def test_spread_needs_two_values_for_a_deviation():
+    assert numerals.spread([0.9, 0.92]).replace("\N{NO-BREAK SPACE}", " ") == "0.910 ± 0.014"
+    assert numerals.spread([0.9]) == "0.900"
+    assert numerals.spread([]) == "–"
+
+
+def test_lists_read_as_prose():
+    assert numerals.listed(["a", "b", "c"]) == "a, b and c"
+    assert numerals.listed(["a"]) == "a"
+    assert numerals.counted(1, "seed") == "1 seed"
+    assert numerals.counted(2, "seed") == "2 seeds"
