@@ -15,6 +15,7 @@ except config_errors.ConfigError as error:
 RESULTS = f"results/{experiment.experiment}"
 CONFIG = f"{RESULTS}/config.json"
 LOGS = f"{RESULTS}/logs"
+GPUS_PER_JOB = 0 if experiment.accelerator == "cpu" else 1
 CONTESTANTS = experiment.contestants()
 
 # One mechanism puts the package into every environment, conda's or not, here or on a cluster's node; and nothing of the
@@ -58,11 +59,7 @@ def code(step):
 
 def timed_threads():
     """All cores on a CPU, since whatever runs beside a timed job would change its time; else an equal share per GPU."""
-    gpus = (
-        1
-        if experiment.accelerator == "cpu"
-        else (workflow.global_resources.get("gpu").value or 1)
-    )
+    gpus = (GPUS_PER_JOB and workflow.global_resources.get("gpu").value) or 1
     return max(1, (workflow.cores or 1) // gpus)
 
 
@@ -73,11 +70,7 @@ def first_seed_init(wildcards):
 def reference_quantities(wildcards):
     """What the reference backend computed; nothing for the reference itself."""
     reference = experiment.reference_of(wildcards.model)
-    return (
-        []
-        if reference == wildcards.backend
-        else f"{RESULTS}/parity/{wildcards.model}/{reference}.npz"
-    )
+    return [] if reference == wildcards.backend else f"{RESULTS}/parity/{wildcards.model}/{reference}.npz"
 
 
 def every_run(wildcards):
@@ -100,6 +93,4 @@ def every_throughput(wildcards):
 
 
 def every_parity(wildcards):
-    return [
-        f"{RESULTS}/parity/{model}/{backend}.json" for model, backend in CONTESTANTS
-    ]
+    return [f"{RESULTS}/parity/{model}/{backend}.json" for model, backend in CONTESTANTS]

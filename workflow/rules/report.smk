@@ -1,9 +1,7 @@
 # tables, report: from the measurements to what people read.
 
 TABLES = ["runs", "epochs", "throughput", "parity", "comparisons"]
-REPORT_TEMPLATE = sorted(
-    str(path) for path in Path(workflow.basedir, "reports", "template").iterdir()
-)
+REPORT_TEMPLATE = sorted(str(path) for path in Path(workflow.basedir, "reports", "template").iterdir())
 
 
 rule tables:
