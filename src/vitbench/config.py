@@ -19,6 +19,7 @@ Precision = Literal["float32", "tf32", "mixed_bfloat16"]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=64)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Section(BaseModel):
@@ -119,7 +120,7 @@ class Baseline(Section):
 
     model: Slug = Field("resnet50v2", description="One of the models.")
     backends: list[Backend] = Field(["jax"], min_length=1, description="The backends to train it on.")
-    seeds: list[int] | None = Field(None, min_length=1, description="Its seeds; null: the experiment's.")
+    seeds: list[Seed] | None = Field(None, min_length=1, description="Its seeds; null: the experiment's.")
     epochs: Positive | None = Field(None, description="Its epochs; null: training.epochs.")
 
 
@@ -193,7 +194,7 @@ class Config(Section):
     models: Models = Models()
     backends: list[Backend] = Field(list(BACKENDS), min_length=1, description="The backends to compare.")
     baseline: Baseline | None = Field(Baseline(), description="The baseline, or null for none.")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1, 2], min_length=1, description="One training run each.")
+    seeds: list[Seed] = Field([0, 1, 2], min_length=1, description="One training run each.")
     executions: Executions = Executions()
     precisions: list[Precision] = Field(["float32"], min_length=1, description="Arithmetic; float32 has TF32 off.")
     training: Training = Training()

@@ -109,16 +109,17 @@ def assemble(parts: "Parts", plan: Plan, optimizer: Optimizer) -> "keras.Model":
     return model
 
 
-def synchronize(model: "keras.Model") -> None:
-    """Returns when the device has finished what was asked of it for `model`."""
+def synchronize() -> None:
+    """Returns when the device has finished all that was asked of it."""
     import keras
 
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
 
-        # While fit runs, the state lives beside the model, not in its variables.
-        jax.block_until_ready(getattr(model, "_jax_state", None) or [v.value for v in model.variables])
+        # While fit runs, Keras keeps the state beside the model, in a container that JAX does not look into; so wait
+        # for every array there is.
+        jax.block_until_ready(jax.live_arrays())
     elif backend == "torch":
         import torch
 

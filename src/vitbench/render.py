@@ -59,7 +59,7 @@ def _this_interpreter(scratch: str) -> type[AsyncKernelManager]:
         "IPYTHONDIR": scratch,  # no profile, no start-up files, no history
     }
     # What ipykernel says of itself: the command starts with sys.executable.
-    specification = KernelSpec(**{**get_kernel_dict(), "env": environment})
+    specification = KernelSpec(**get_kernel_dict(["--log-level=50"]) | {"env": environment})
 
     class ThisInterpreter(AsyncKernelManager):
         kernel_spec = specification

@@ -1,5 +1,6 @@
 """Clocks, synchronisation and timed blocks."""
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -41,11 +42,11 @@ class BlockClock(keras.callbacks.Callback):
         self.seconds: list[float] = []
 
     def on_epoch_begin(self, epoch, logs=None):
-        execution.synchronize(self.model)
+        execution.synchronize()
         self._began = self.clock()
 
     def on_epoch_end(self, epoch, logs=None):
-        execution.synchronize(self.model)
+        execution.synchronize()
         self.seconds.append(self.clock() - self._began)
 
 
@@ -55,14 +56,19 @@ class StepClock(keras.callbacks.Callback):
     def __init__(self, clock: Clock = time.perf_counter):
         super().__init__()
         self.clock = clock
-        self.seconds: list[float] = []
+        self.begun: list[float] = []
+        self.ended: list[float] = []
+
+    @property
+    def seconds(self) -> list[float]:
+        return [end - begin for begin, end in zip(self.begun, self.ended, strict=True)]
 
     def _begin(self, batch, logs=None):
-        self._began = self.clock()
+        self.begun.append(self.clock())
 
     def _end(self, batch, logs=None):
-        execution.synchronize(self.model)
-        self.seconds.append(self.clock() - self._began)
+        execution.synchronize()
+        self.ended.append(self.clock())
 
     on_train_batch_begin = on_predict_batch_begin = _begin
     on_train_batch_end = on_predict_batch_end = _end
@@ -76,51 +82,55 @@ def first_step(model: keras.Model, batches: Batches, clock: Clock = time.perf_co
     model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables]
     before = [keras.ops.convert_to_numpy(variable) for variable in variables]
-    one = Batches(batches.images, batches.labels, batches.batch_size, steps=1)
     began = clock()
-    model.fit(one, verbose=0)
-    execution.synchronize(model)
+    model.fit(_of_steps(batches, 1), verbose=0)
+    execution.synchronize()
     seconds = clock() - began
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
     return seconds
 
 
+def first_inference(model: keras.Model, batches: Batches, clock: Clock = time.perf_counter) -> float:
+    """Seconds until the logits of a first batch are on the host, compilation included."""
+    began = clock()
+    model.predict(_of_steps(batches, 1), verbose=0)
+    return clock() - began
+
+
 def train_blocks(model: keras.Model, batches: Batches, warmup_steps: int, blocks: int) -> list[Block]:
-    """Times `blocks` blocks of `batches.steps` training steps, after at least `warmup_steps` that are not counted."""
+    """Times `blocks` blocks of `len(batches)` training steps, after at least `warmup_steps` that are not counted."""
     warmup_blocks = -(-warmup_steps // len(batches))
     clock = BlockClock()
     model.fit(batches, epochs=warmup_blocks + blocks, verbose=0, shuffle=False, callbacks=[clock])
     return [_block(batches, seconds) for seconds in clock.seconds[warmup_blocks:]]
 
 
-def infer_blocks(model: keras.Model, batches: Batches, warmup_steps: int, blocks: int) -> list[Block]:
-    """The same for inference: raw images in, logits back on the host."""
-    warmup_blocks = -(-warmup_steps // len(batches))
-    seconds = []
-    for _ in range(warmup_blocks + blocks):
-        began = time.perf_counter()
-        model.predict(batches, verbose=0)
-        seconds.append(time.perf_counter() - began)
-    return [_block(batches, each) for each in seconds[warmup_blocks:]]
+def train_steps(model: keras.Model, batches: Batches) -> list[float]:
+    """Seconds of each of `len(batches)` training steps, synchronised one by one."""
+    clock = StepClock()
+    model.fit(batches, verbose=0, shuffle=False, callbacks=[clock])
+    return clock.seconds
+
+
+def infer(
+    model: keras.Model, batches: Batches, warmup_steps: int, blocks: int, clock: Clock = time.perf_counter
+) -> tuple[list[Block], list[float]]:
+    """Times inference, raw images in and logits back on the host at each step: blocks, and the seconds of each step.
+
+    All steps, the at least one that is not counted among them, are one call of predict, since each call has a cost of
+    its own. A block reaches from the end of the step before it to the end of its last.
+    """
+    warmup_steps, steps = max(1, warmup_steps), len(batches)
+    times = StepClock(clock)
+    model.predict(_of_steps(batches, warmup_steps + blocks * steps), verbose=0, callbacks=[times])
+    ends = times.ended[warmup_steps - 1 :: steps]
+    return [_block(batches, b - a) for a, b in itertools.pairwise(ends)], times.seconds[warmup_steps:]
+
+
+def _of_steps(batches: Batches, steps: int) -> Batches:
+    return Batches(batches.images, batches.labels, batches.batch_size, batches.seed, steps)
 
 
 def _block(batches: Batches, seconds: float) -> Block:
     return Block(steps=len(batches), images=len(batches) * batches.batch_size, seconds=seconds)
-
-
-def first_inference(model: keras.Model, batches: Batches, clock: Clock = time.perf_counter) -> float:
-    """Seconds until the logits of a first batch are on the host, compilation included."""
-    began = clock()
-    model.predict(Batches(batches.images, batches.labels, batches.batch_size, steps=1), verbose=0)
-    return clock() - began
-
-
-def step_times(model: keras.Model, phase: str, batches: Batches) -> list[float]:
-    """Seconds of each of `len(batches)` steps of `phase`, train or infer, synchronised one by one."""
-    clock = StepClock()
-    if phase == "train":
-        model.fit(batches, verbose=0, shuffle=False, callbacks=[clock])
-    else:
-        model.predict(batches, verbose=0, callbacks=[clock])
-    return clock.seconds

@@ -52,10 +52,10 @@ def measure(model: keras.Model, phase: str, batches: Batches, config: Config) ->
     if phase == "train":
         first_step_seconds = timing.first_step(model, batches)
         blocks = timing.train_blocks(model, batches, timed.warmup_steps, timed.blocks)
+        steps = timing.train_steps(model, batches)
     else:
         first_step_seconds = timing.first_inference(model, batches)
-        blocks = timing.infer_blocks(model, batches, timed.warmup_steps, timed.blocks)
-    steps = timing.step_times(model, phase, batches)
+        blocks, steps = timing.infer(model, batches, timed.warmup_steps, timed.blocks)
     return dict.fromkeys(THROUGHPUT_VALUES) | {
         "phase": phase,
         "batch_size": batches.batch_size,

@@ -80,15 +80,15 @@ class Record(keras.callbacks.Callback):
         self.diverged = False
 
     def on_epoch_begin(self, epoch, logs=None):
-        execution.synchronize(self.model)
+        execution.synchronize()
         self._began = time.perf_counter()
 
     def on_test_begin(self, logs=None):
-        execution.synchronize(self.model)
+        execution.synchronize()
         self._trained = time.perf_counter()
 
     def on_test_end(self, logs=None):
-        execution.synchronize(self.model)
+        execution.synchronize()
         self._validated = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
