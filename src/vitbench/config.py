@@ -155,7 +155,13 @@ class Throughput(Section):
     )
     warmup_steps: Positive = Field(10, description="Steps before the clock starts, after the first (compiling) step.")
     blocks: int = Field(5, ge=3, description="Timed blocks; the device is synchronised at the end of each.")
-    steps_per_block: int = Field(20, ge=2, description="Steps in a block.")
+    steps_per_block: int = Field(20, ge=2, description="Steps in a block, at least.")
+    block_seconds: float = Field(
+        2.0,
+        ge=0,
+        description="A block gets as many more steps as it takes to last about this long, so that what Keras does "
+        "at its start, some hundredths of a second, does not count.",
+    )
 
 
 class Parity(Section):

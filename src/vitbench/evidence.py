@@ -8,22 +8,9 @@ import numpy as np
 import pandas as pd
 
 from vitbench.config import Config
-from vitbench.records import EPOCH_VALUES, KEYS, RUN_COLUMNS, THROUGHPUT_VALUES
+from vitbench.records import COLUMNS
 from vitbench.results import Results, read_json
 
-COLUMNS = {
-    "runs": RUN_COLUMNS,
-    "epochs": [*KEYS, "seed", *EPOCH_VALUES],
-    "throughput": [*KEYS, "status", *THROUGHPUT_VALUES, "error"],
-    "parity": [
-        *("model", "backend", "execution", "reference_backend", "quantity"),
-        *("max_abs_difference", "max_rel_difference", "tolerance", "passed"),
-    ],
-    "comparisons": [
-        *("experiment", "model", "execution", "precision", "metric", "backend_a", "backend_b", "n"),
-        *("difference", "ci_low", "ci_high", "test", "p_value", "verdict"),
-    ],
-}
 _TEXT = {
     *("experiment", "dataset", "model", "backend", "execution", "precision", "status", "device", "error", "phase"),
     *("jit_compile_effective", "tf32_effective", "keras_version", "backend_version", "python_version", "git_commit"),

@@ -8,8 +8,6 @@ from vitbench import environment
 from vitbench.config import SCHEMA_VERSION, Config
 from vitbench.results import Results, read_json, whole, write_json
 
-STATUSES = ("completed", "diverged", "failed", "gated")
-
 KEYS = ["schema_version", "experiment", "dataset", "model", "backend", "execution", "precision"]
 RUN_COLUMNS = [
     *KEYS,
@@ -25,17 +23,23 @@ EPOCH_VALUES = [
     *("train_seconds", "validation_seconds", "learning_rate"),
 ]
 THROUGHPUT_VALUES = [
-    *(
-        "phase",
-        "batch_size",
-        "warmup_steps",
-        "timed_steps",
-        "images_per_second",
-        "step_seconds_p50",
-        "step_seconds_p95",
-    ),
-    *("flops_per_image", "achieved_flops_per_second", "device_peak_flops_per_second", "mfu", "input_seconds_share"),
+    *("phase", "batch_size", "warmup_steps", "timed_steps", "images_per_second"),
+    *("step_seconds_p50", "step_seconds_p95", "flops_per_image", "achieved_flops_per_second"),
+    *("device_peak_flops_per_second", "mfu", "input_seconds_share"),
 ]
+COLUMNS = {  # of each table
+    "runs": RUN_COLUMNS,
+    "epochs": [*KEYS, "seed", *EPOCH_VALUES],
+    "throughput": [*KEYS, "status", *THROUGHPUT_VALUES, "first_step_seconds", "device", "config_sha256", "error"],
+    "parity": [
+        *("model", "backend", "execution", "reference_backend", "quantity"),
+        *("max_abs_difference", "max_rel_difference", "tolerance", "passed"),
+    ],
+    "comparisons": [
+        *("experiment", "model", "execution", "precision", "metric", "backend_a", "backend_b", "n"),
+        *("mean_a", "mean_b", "difference", "ci_low", "ci_high", "test", "p_value", "verdict"),
+    ],
+}
 
 
 class Gated(Exception):

@@ -7,26 +7,24 @@ import pandas as pd
 from scipy import stats
 
 from vitbench.config import Statistics
+from vitbench.records import COLUMNS
 
 METRICS = ("test_accuracy", "test_top5_accuracy")
-COLUMNS = [
-    *("experiment", "model", "execution", "precision", "metric", "backend_a", "backend_b", "n"),
-    *("mean_a", "mean_b", "difference", "ci_low", "ci_high", "test", "p_value", "verdict"),
-]
 
 
 def comparisons(runs: pd.DataFrame, settings: Statistics) -> pd.DataFrame:
     """One row per pair of backends and metric, for each model, execution and precision; paired by seed."""
     rows = []
     completed = runs[runs["status"] == "completed"]
-    for keys, group in completed.groupby(["experiment", "model", "execution", "precision"], sort=False):
+    by = ["experiment", "model", "execution", "precision"]
+    for keys, group in completed.groupby(by, sort=False):
         for metric in METRICS:
             by_seed = group.pivot(index="seed", columns="backend", values=metric).astype(float)
             for a, b in itertools.combinations(group["backend"].unique(), 2):
                 pair = by_seed[[a, b]].dropna()
-                row = dict(zip(COLUMNS[:4], keys, strict=True)) | {"metric": metric, "backend_a": a, "backend_b": b}
+                row = dict(zip(by, keys, strict=True)) | {"metric": metric, "backend_a": a, "backend_b": b}
                 rows.append(row | compare(pair[a].to_numpy(), pair[b].to_numpy(), settings))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS["comparisons"])
 
 
 def compare(a: np.ndarray, b: np.ndarray, settings: Statistics) -> dict:

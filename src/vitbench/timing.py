@@ -1,6 +1,7 @@
 """Clocks, synchronisation and timed blocks."""
 
 import itertools
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -98,12 +99,24 @@ def first_inference(model: keras.Model, batches: Batches, clock: Clock = time.pe
     return clock() - began
 
 
-def train_blocks(model: keras.Model, batches: Batches, warmup_steps: int, blocks: int) -> list[Block]:
-    """Times `blocks` blocks of `len(batches)` training steps, after at least `warmup_steps` that are not counted."""
-    warmup_blocks = -(-warmup_steps // len(batches))
-    clock = BlockClock()
-    model.fit(batches, epochs=warmup_blocks + blocks, verbose=0, shuffle=False, callbacks=[clock])
-    return [_block(batches, seconds) for seconds in clock.seconds[warmup_blocks:]]
+def train_blocks(
+    model: keras.Model,
+    batches: Batches,
+    warmup_steps: int,
+    blocks: int,
+    block_seconds: float,
+    clock: Clock = time.perf_counter,
+) -> list[Block]:
+    """Times `blocks` blocks of training steps, after at least `warmup_steps` that are not counted.
+
+    Each is an epoch of one fit, of at least `len(batches)` steps and about `block_seconds`.
+    """
+    warmup, timed = BlockClock(clock), BlockClock(clock)
+    epochs = -(-warmup_steps // len(batches))
+    model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[warmup])
+    batches = _lasting(batches, warmup.seconds[-1] / len(batches), block_seconds)
+    model.fit(batches, epochs=blocks, verbose=0, shuffle=False, callbacks=[timed])
+    return [_block(batches, seconds) for seconds in timed.seconds]
 
 
 def train_steps(model: keras.Model, batches: Batches) -> list[float]:
@@ -114,15 +127,22 @@ def train_steps(model: keras.Model, batches: Batches) -> list[float]:
 
 
 def infer(
-    model: keras.Model, batches: Batches, warmup_steps: int, blocks: int, clock: Clock = time.perf_counter
+    model: keras.Model,
+    batches: Batches,
+    warmup_steps: int,
+    blocks: int,
+    block_seconds: float,
+    clock: Clock = time.perf_counter,
 ) -> tuple[list[Block], list[float]]:
     """Times inference, raw images in and logits back on the host at each step: blocks, and the seconds of each step.
 
-    All steps, the at least one that is not counted among them, are one call of predict, since each call has a cost of
-    its own. A block reaches from the end of the step before it to the end of its last.
+    All timed steps, and the warm-up in front of them, are one call of predict, since each call has a cost of its own. A
+    block reaches from the end of the step before it to the end of its last.
     """
-    warmup_steps, steps = max(1, warmup_steps), len(batches)
-    times = StepClock(clock)
+    trial, times = StepClock(clock), StepClock(clock)
+    model.predict(_of_steps(batches, warmup_steps), verbose=0, callbacks=[trial])
+    batches = _lasting(batches, statistics.median(trial.seconds), block_seconds)
+    steps = len(batches)
     model.predict(_of_steps(batches, warmup_steps + blocks * steps), verbose=0, callbacks=[times])
     ends = times.ended[warmup_steps - 1 :: steps]
     return [_block(batches, b - a) for a, b in itertools.pairwise(ends)], times.seconds[warmup_steps:]
@@ -130,6 +150,11 @@ def infer(
 
 def _of_steps(batches: Batches, steps: int) -> Batches:
     return Batches(batches.images, batches.labels, batches.batch_size, batches.seed, steps)
+
+
+def _lasting(batches: Batches, step_seconds: float, block_seconds: float) -> Batches:
+    """The same with as many more steps as `block_seconds` asks for, at `step_seconds` each."""
+    return _of_steps(batches, max(len(batches), math.ceil(block_seconds / step_seconds)))
 
 
 def _block(batches: Batches, seconds: float) -> Block:

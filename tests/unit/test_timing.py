@@ -1,3 +1,5 @@
+import itertools
+
 from vitbench.timing import Block, images_per_second, step_seconds
 
 
@@ -64,9 +66,28 @@ def test_inference_blocks_reach_from_end_to_end_and_leave_the_warm_up_out():
     model = keras.Sequential([keras.Input((1, 1, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
     ticks = iter(range(10**6))
     batches = Batches(np.zeros((8, 1, 1, 3), np.uint8), np.zeros(8, np.int32), batch_size=2, steps=3)
-    blocks, steps = infer(model, batches, warmup_steps=2, blocks=4, clock=lambda: next(ticks))
+    blocks, steps = infer(model, batches, warmup_steps=2, blocks=4, block_seconds=0, clock=lambda: next(ticks))
     assert blocks == [Block(steps=3, images=6, seconds=6)] * 4  # two looks at the clock a step
     assert steps == [1] * 12
+    blocks, _ = infer(model, batches, warmup_steps=2, blocks=1, block_seconds=5, clock=lambda: next(ticks))
+    assert blocks == [Block(steps=5, images=10, seconds=10)]
+
+
+def test_a_training_block_has_as_many_steps_as_its_seconds_ask_for():
+    import keras
+    import numpy as np
+
+    from vitbench.feeding import Batches
+    from vitbench.timing import train_blocks
+
+    model = keras.Sequential([keras.Input((1, 1, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    batches = Batches(np.zeros((8, 1, 1, 3), np.uint8), np.zeros(8, np.int32), batch_size=2, steps=4)
+    ticks = itertools.count(step=2)  # so a block of any length takes two seconds, a step of four half a second
+    blocks = train_blocks(model, batches, warmup_steps=5, blocks=3, block_seconds=3.2, clock=lambda: next(ticks))
+    assert blocks == [Block(steps=7, images=14, seconds=2)] * 3
+    blocks = train_blocks(model, batches, warmup_steps=1, blocks=3, block_seconds=0, clock=lambda: next(ticks))
+    assert blocks == [Block(steps=4, images=8, seconds=2)] * 3
 
 
 def test_training_is_over_when_its_time_is_taken():

@@ -8,7 +8,7 @@ import pandas as pd
 from vitbench import statistics
 from vitbench.config import Config
 from vitbench.progress import say
-from vitbench.records import EPOCH_VALUES, KEYS, RUN_COLUMNS, THROUGHPUT_VALUES, Job
+from vitbench.records import COLUMNS, Job
 from vitbench.results import Results, read_json, whole
 
 
@@ -37,7 +37,7 @@ def jobs(config: Config) -> tuple[list[Job], list[Job]]:
 def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
     """The tables runs, epochs, throughput, parity and comparisons."""
     run_jobs, timings = jobs(config)
-    runs = pd.DataFrame([_run(config, results, job) for job in run_jobs], columns=RUN_COLUMNS)
+    runs = pd.DataFrame([_run(config, results, job) for job in run_jobs], columns=COLUMNS["runs"])
     throughput = _throughput(config, results, timings)
     return {
         "runs": runs,
@@ -61,7 +61,7 @@ def _epochs(config: Config, results: Results, run_jobs: list[Job]) -> pd.DataFra
         path = results.run(*astuple(job)) / "history.csv"
         if path.exists() and len(history := pd.read_csv(path)):
             histories.append(history.assign(**job.keys(config)))
-    columns = [*KEYS, "seed", *EPOCH_VALUES]
+    columns = COLUMNS["epochs"]
     return pd.concat(histories)[columns] if histories else pd.DataFrame(columns=columns)
 
 
@@ -72,12 +72,11 @@ def _throughput(config: Config, results: Results, timings: list[Job]) -> pd.Data
         found = read_json(path) if path.exists() else {"status": "failed", "error": "the job left no result"}
         keys = job.keys(config) | {k: found.get(k) for k in ("status", "device", "config_sha256", "error")}
         rows += [keys | measured for measured in found.get("measurements") or [{}]]
-    columns = [*KEYS, "status", *THROUGHPUT_VALUES, "first_step_seconds", "device", "config_sha256", "error"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=COLUMNS["throughput"])
 
 
 def _parity(config: Config, results: Results) -> pd.DataFrame:
-    columns = ["model", "backend", "reference_backend", "execution", "quantity"]
-    columns += ["max_abs_difference", "max_rel_difference", "tolerance", "passed"]
     paths = [results.parity(model, backend) for model, backend in config.contestants()]
-    return pd.DataFrame([row for p in paths if p.exists() for row in read_json(p)["quantities"]], columns=columns)
+    return pd.DataFrame(
+        [row for p in paths if p.exists() for row in read_json(p)["quantities"]], columns=COLUMNS["parity"]
+    )

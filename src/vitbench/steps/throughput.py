@@ -51,11 +51,11 @@ def measure(model: keras.Model, phase: str, batches: Batches, config: Config) ->
     timed = config.throughput
     if phase == "train":
         first_step_seconds = timing.first_step(model, batches)
-        blocks = timing.train_blocks(model, batches, timed.warmup_steps, timed.blocks)
+        blocks = timing.train_blocks(model, batches, timed.warmup_steps, timed.blocks, timed.block_seconds)
         steps = timing.train_steps(model, batches)
     else:
         first_step_seconds = timing.first_inference(model, batches)
-        blocks, steps = timing.infer(model, batches, timed.warmup_steps, timed.blocks)
+        blocks, steps = timing.infer(model, batches, timed.warmup_steps, timed.blocks, timed.block_seconds)
     return dict.fromkeys(THROUGHPUT_VALUES) | {
         "phase": phase,
         "batch_size": batches.batch_size,

@@ -17,6 +17,7 @@ from vitbench.records import Job
 from vitbench.results import Results, read_json, write_json
 
 TIMED_BLOCKS = 2
+BLOCK_SECONDS = 0.5
 
 
 def run(config: Config, results: Results, model: str, backend: str, precision: str) -> None:
@@ -122,7 +123,7 @@ def _measure(config: Config, results: Results, job: Job, plan: Plan) -> dict:
     batches = Batches(images, labels, config.training.batch_size, seed=0, steps=config.tuning.timed_steps)
     timing.first_step(model, batches)
     cold = time.perf_counter() - began
-    blocks = timing.train_blocks(model, batches, warmup_steps=1, blocks=TIMED_BLOCKS)
+    blocks = timing.train_blocks(model, batches, warmup_steps=1, blocks=TIMED_BLOCKS, block_seconds=BLOCK_SECONDS)
     step = timing.step_seconds(blocks)
     steps = config.epochs_of(job.model) * -(-len(images) // config.training.batch_size)
     return {
