@@ -11,6 +11,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 REPOSITORY = Path(__file__).parents[1]
 PYTHON, PIP = "3.11.13", "25.2"
 HEADER = "# Made by `make lock` from pyproject.toml; do not edit.\n"
@@ -19,6 +21,13 @@ CPU_NOTE = (
     "# all that your index has, requires them itself at exact versions.\n"
 )
 CUDA = re.compile(r"(nvidia|cuda|triton)\b(?!-ml-py)")
+# Where a conda environment may be made: sys_platform, platform_system, platform_machine.
+PLATFORMS = [
+    ("linux", "Linux", "x86_64"),
+    ("linux", "Linux", "aarch64"),
+    ("darwin", "Darwin", "arm64"),
+    ("darwin", "Darwin", "x86_64"),
+]
 
 # file: (extras of pyproject.toml, whether CUDA libraries belong to it)
 ENVIRONMENTS = {
@@ -45,7 +54,8 @@ def main() -> None:
             venv = pins
             text = header + "\n".join(pins) + "\n"
         else:
-            text = header + conda([pin for pin in pins if for_conda(pin)])
+            pins = [pin for pin in pins if for_conda(pin)]
+            text = header + conda(pins)
         file = REPOSITORY / "envs" / (f"{name}.txt" if name == "venv" else f"{name}.yaml")
         file.write_text(text)
         print(f"{file.name}: {len(pins)} packages")
@@ -73,8 +83,12 @@ def resolve(direct: list[str], constraints: list[str]) -> list[str]:
 
 
 def for_conda(pin: str) -> bool:
-    """Whether the fixed Python of the conda environments can take this pin at all."""
-    return not re.search(r"python_full_version >= '3\.1[2-9]", pin)
+    """Whether the fixed Python of the conda environments, CPython, can take this pin on any platform."""
+    marker = Requirement(pin).marker
+    python = {"python_full_version": PYTHON, "python_version": PYTHON.rpartition(".")[0], "os_name": "posix"}
+    python |= {"implementation_name": "cpython", "platform_python_implementation": "CPython"}
+    keys = ("sys_platform", "platform_system", "platform_machine")
+    return marker is None or any(marker.evaluate(python | dict(zip(keys, values, strict=True))) for values in PLATFORMS)
 
 
 def conda(pins: list[str]) -> str:

@@ -23,8 +23,8 @@ def load(paths: Iterable[Path | str]) -> Config:
     merged: dict = {}
     for path in paths:
         try:
-            content = yaml.safe_load(Path(path).read_text()) or {}
-        except (OSError, yaml.YAMLError) as error:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"config file {path}: {error}") from None
         if not isinstance(content, dict):
             raise ConfigError(f"config file {path}: expected keys and values, found {type(content).__name__}")
@@ -69,7 +69,7 @@ def _describe(fault: Mapping) -> str:
 
 def _alternatives(fault: Mapping) -> list[str]:
     expected = str(fault.get("ctx", {}).get("expected", ""))
-    return [word.strip("' ") for word in expected.replace(" or ", ",").split(",")]
+    return [word.strip("' ") for word in expected.replace(" or ", ",").split(",")] if expected else []
 
 
 def _known_keys(location: tuple) -> list[str]:

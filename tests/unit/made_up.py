@@ -126,7 +126,7 @@ def directory(root: Path, settings: Config, class_name: str = "seven", **options
         _write(path, environment | {"gpus": [], "packages": packages, "variables": {"KERAS_BACKEND": row.backend}})
         plans = [{"plan": {"jit_compile": jit}, "status": "measured", "error": None} for jit in (False, True)]
         plans[0] |= {"cold_seconds": 1.2, "step_seconds": 0.021, "predicted_seconds": 8.1}
-        plans[1] |= {"status": "abandoned", "error": "could not win any more after 8.1 s"}
+        plans[1] |= {"status": "abandoned", "error": "after 8.1 s, since by then the best so far would have finished"}
         tuned = {"candidates": plans, "plan": plans[0]["plan"], "reason": "least predicted time, 8.1 s, of 1 measured"}
         _write(results.tune(row.model, row.backend, row.precision), tuned)
     return results.root

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from snakemake.utils import update_config
 
 from vitbench import config_reference
 from vitbench.config import BACKENDS, Config, Slug
@@ -100,6 +101,10 @@ def test_a_wrong_value_is_named_with_what_is_allowed(values, words):
     assert [word for word in words if word not in said] == [], said
 
 
+def test_no_alternative_is_made_up_where_any_name_will_do():
+    assert "did you mean" not in message({"experiment": ""})
+
+
 def test_every_fault_is_named_at_once():
     said = message({"seeds": [], "training": {"epochs": 0}, "bakends": []})
     assert all(key in said for key in ("seeds", "training.epochs", "bakends"))
@@ -126,11 +131,27 @@ def test_a_later_file_overrides_single_keys_of_an_earlier_one(tmp_path):
     assert (config.training.epochs, config.training.batch_size, config.seeds) == (6, 8, [3])
 
 
-@pytest.mark.parametrize("content", ["training: {epochs: 5", "- a list", None])
+@pytest.mark.parametrize(
+    "overlay",
+    [
+        {"training": {"optimizer": {"learning_rate": 0.5}}},
+        {"baseline": None, "seeds": [7]},
+        {"models": {"vit": {"layers": 2}, "resnet50v2": None}, "baseline": None},
+    ],
+)
+def test_files_are_merged_as_snakemake_merges_them(tmp_path, overlay):
+    base = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    ours = load([REPOSITORY / "config.yaml", tmp_path / "overlay.yaml"])
+    update_config(base, overlay)
+    assert ours == parse(base)
+
+
+@pytest.mark.parametrize("content", [b"training: {epochs: 5", b"- a list", b"report: {title: \xff}", None])
 def test_a_file_that_is_no_config_is_named(tmp_path, content):
     path = tmp_path / "odd.yaml"
     if content is not None:
-        path.write_text(content)
+        path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"config file .*odd\.yaml"):
         load([path])
 
@@ -174,5 +195,7 @@ def test_every_key_is_described():
 )
 def test_what_is_generated_from_the_models_is_up_to_date(path, made):
     text = (REPOSITORY / path).read_text()
-    difference = difflib.unified_diff(text.splitlines(), made(text).splitlines(), path, "the models", lineterm="")
-    assert not list(difference), "run `make schema`"
+    difference = "\n".join(
+        difflib.unified_diff(text.splitlines(), made(text).splitlines(), path, "models", lineterm="")
+    )
+    assert not difference, f"run `make schema`:\n{difference}"

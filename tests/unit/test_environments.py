@@ -15,6 +15,9 @@ ENVS = REPOSITORY / "envs"
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CONDA = sorted(ENVS.glob("*.yaml"))
+LINUX = {"python_version": "3.11", "python_full_version": "3.11.13", "implementation_name": "cpython"}
+LINUX |= {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"}
+GPU_ONLY = ("jax", "torch", "tensorflow")  # extras that .venv does not hold
 
 
 def pins(name: str) -> list[Requirement]:
@@ -25,18 +28,18 @@ def pins(name: str) -> list[Requirement]:
     return [Requirement(line) for line in lines]
 
 
-def versions(name: str, **environment: str) -> dict[str, str]:
-    """Package to version, for the pins whose markers hold in `environment` (default: Linux, Python 3.11)."""
-    linux = {"python_version": "3.11", "python_full_version": "3.11.13", "sys_platform": "linux"} | environment
-    linux |= {"platform_machine": "x86_64", "implementation_name": "cpython"}
-    chosen = [pin for pin in pins(name) if pin.marker is None or pin.marker.evaluate(linux)]
-    return {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in chosen}
+def chosen(pins: list[Requirement]) -> dict[str, str]:
+    """Package to version, for the pins that Linux on x86_64 with the environments' Python takes, wherever this runs."""
+    taken = [pin for pin in pins if pin.marker is None or pin.marker.evaluate(LINUX)]
+    return {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in taken}
+
+
+def versions(name: str) -> dict[str, str]:
+    return chosen(pins(name))
 
 
 def direct(*extras: str) -> dict[str, str]:
-    wanted = [Requirement(line) for line in PROJECT["dependencies"] + [p for e in extras for p in EXTRAS[e]]]
-    wanted = [pin for pin in wanted if pin.marker is None or pin.marker.evaluate()]
-    return {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in wanted}
+    return chosen([Requirement(line) for line in PROJECT["dependencies"] + [p for e in extras for p in EXTRAS[e]]])
 
 
 def test_there_is_an_environment_for_each_backend_gpu_and_cpu_and_one_for_the_report():
@@ -66,6 +69,33 @@ def test_an_environment_has_what_pyproject_asks_for_at_that_version(path):
     assert {name: found.get(name) for name in wanted} == wanted
 
 
+def test_venv_has_what_pyproject_asks_for_at_that_version():
+    wanted = direct(*(extra for extra in EXTRAS if extra not in GPU_ONLY))
+    found = versions("venv")
+    assert {name: found.get(name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("backend", GPU_ONLY)
+def test_the_gpu_and_the_cpu_environment_of_a_backend_differ_in_libraries_for_the_gpu_alone(backend):
+    gpu, cpu = versions(backend), versions(f"{backend}-cpu")
+    shared = gpu.keys() & cpu.keys()
+    assert {name: gpu[name] for name in shared} == {name: cpu[name] for name in shared}
+    assert cpu.keys() - gpu.keys() <= {"tensorflow-cpu"}
+    assert gpu[backend] == cpu.get(backend, cpu.get(f"{backend}-cpu"))
+
+
+@pytest.mark.parametrize("path", CONDA, ids=lambda path: path.stem)
+def test_no_pin_is_for_another_python_than_the_environments(path):
+    elsewhere = [LINUX, LINUX | {"platform_machine": "aarch64"}]
+    elsewhere += [e | {"sys_platform": "darwin", "platform_system": "Darwin"} for e in elsewhere]
+    marked = [pin for pin in pins(path.stem) if pin.marker]
+    assert [str(pin) for pin in marked if not any(pin.marker.evaluate(e) for e in elsewhere)] == []
+
+
+def test_the_report_needs_no_keras():
+    assert not {"keras", "jax", "torch", "tensorflow", "tensorflow-cpu"} & versions("report").keys()
+
+
 @pytest.mark.parametrize("path", CONDA, ids=lambda path: path.stem)
 def test_an_environment_has_the_versions_that_are_tested(path):
     tested, found = versions("venv"), versions(path.stem)
@@ -75,9 +105,9 @@ def test_an_environment_has_the_versions_that_are_tested(path):
 
 
 def test_the_running_interpreter_has_the_pinned_versions():
-    chosen = [pin for pin in pins("venv") if pin.marker is None or pin.marker.evaluate()]
-    assert len(chosen) > 100
-    pinned = {pin.name: str(pin.specifier).removeprefix("==") for pin in chosen}
+    here = [pin for pin in pins("venv") if pin.marker is None or pin.marker.evaluate()]
+    assert len(here) > 100
+    pinned = {pin.name: str(pin.specifier).removeprefix("==") for pin in here}
     found = {name: importlib.metadata.version(name).partition("+")[0] for name in pinned}
     assert found == pinned
 

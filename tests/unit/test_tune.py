@@ -40,6 +40,17 @@ def test_the_budget_bounds_all_candidates_together():
     times = iter([0.0, 0.0, 100.0])
     found = search([PLAIN, COMPILED], measure, 100, clock=lambda: next(times))
     assert limits == [100] and found[1]["status"] == "abandoned"
+    assert found[1]["error"] == "since the budget of 100 s was spent"
+
+
+def test_why_a_candidate_was_abandoned_is_told():
+    def measure(plan, limit):
+        return {"status": "abandoned"} if plan.jit_compile else {"status": "measured", "predicted_seconds": 20.0}
+
+    found = search([PLAIN, COMPILED], measure, 100, clock=lambda: 0.0)
+    assert found[1]["error"] == "after 20.0 s, since by then the best so far would have finished"
+    found = search([PLAIN, COMPILED], measure, 15, clock=lambda: 0.0)
+    assert found[1]["error"] == "since the budget of 15 s was spent"
 
 
 def test_a_failed_candidate_is_recorded_and_loses():

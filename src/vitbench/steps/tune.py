@@ -55,8 +55,11 @@ def search(
     """
     candidates, best, ends = [], float("inf"), clock() + budget_seconds
     for plan in plans:
-        limit = min(best, ends - clock())
-        outcome = measure(plan, limit) if limit > 0 else {"status": "abandoned", "error": "the budget was spent"}
+        left = ends - clock()
+        outcome = measure(plan, min(best, left)) if left > 0 else {"status": "abandoned"}
+        if outcome["status"] == "abandoned":
+            hopeless = f"after {best:.1f} s, since by then the best so far would have finished"
+            outcome["error"] = hopeless if best < left else f"since the budget of {budget_seconds:g} s was spent"
         candidates.append({"plan": plan.as_dict(), **outcome})
         log.info("candidate %s", candidates[-1])
         if outcome["status"] == "measured":
@@ -87,7 +90,7 @@ def in_a_process(function: Callable[..., dict], arguments: tuple, limit_seconds:
     try:
         if receiver.poll(None if limit_seconds == float("inf") else limit_seconds):
             return receiver.recv()
-        return {"status": "abandoned", "error": f"could not win any more after {limit_seconds:.1f} s"}
+        return {"status": "abandoned"}
     except EOFError:
         process.join()
         return {"status": "failed", "error": f"the process ended with exit code {process.exitcode}"}
