@@ -20,7 +20,6 @@ include: "workflow/rules/report.smk"
 
 localrules:
     all,
-    config,
     data,
     tables,
     report,

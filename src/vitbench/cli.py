@@ -8,12 +8,17 @@ import typer
 from vitbench import config_errors, execution
 from vitbench.config import Backend, Config, Execution, Precision
 from vitbench.progress import log, logged, say
-from vitbench.results import Results, whole
+from vitbench.results import Results
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 ConfigFiles = Annotated[
-    list[Path], typer.Option("--config", help="A config file, YAML or JSON; may be given again, the last one wins.")
+    list[Path],
+    typer.Option(
+        "--config",
+        envvar="VITBENCH_CONFIG",
+        help="A config file, YAML or JSON; may be given again, the last one wins.",
+    ),
 ]
 LogFile = Annotated[Path | None, typer.Option("--log", help="Send all but the progress to this file.")]
 Model = Annotated[str, typer.Option(help="A model of the config.")]
@@ -24,17 +29,9 @@ Seed = Annotated[int, typer.Option(help="Decides initial weights, order of the i
 
 
 @app.command()
-def config(
-    files: Annotated[list[Path], typer.Argument(help="Config files, the last one wins.")], output: Path | None = None
-):
-    """Check config files and print, or write, the whole config with every default in it."""
-    found = _load(files)
-    text = found.model_dump_json(indent=2) + "\n"
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        with whole(output) as path:
-            path.write_text(text)
+def config(files: Annotated[list[Path], typer.Argument(help="Config files, the last one wins.")]):
+    """Check config files and print the whole config with every default in it."""
+    typer.echo(_load(files).model_dump_json(indent=2))
 
 
 @app.command()

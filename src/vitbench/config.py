@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION = 1  # of the results layout and the tables' columns
 BACKENDS = ("jax", "torch", "tensorflow")
@@ -22,8 +22,18 @@ Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
+def _no_repeats(values: list) -> list:
+    repeated = sorted({str(v) for v in values if values.count(v) > 1})
+    if repeated:
+        raise ValueError(f"names {', '.join(repeated)} more than once")
+    return values
+
+
+Distinct = AfterValidator(_no_repeats)  # of a list whose entries are each measured once
+
+
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Dataset(Section):
@@ -119,14 +129,20 @@ class Baseline(Section):
     """A model that is trained beside the others, on fewer backends."""
 
     model: Slug = Field("resnet50v2", description="One of the models.")
-    backends: list[Backend] = Field(["jax"], min_length=1, description="The backends to train it on.")
-    seeds: list[Seed] | None = Field(None, min_length=1, description="Its seeds; null: the experiment's.")
+    backends: Annotated[list[Backend], Distinct] = Field(
+        ["jax"], min_length=1, description="The backends to train it on."
+    )
+    seeds: Annotated[list[Seed], Distinct] | None = Field(
+        None, min_length=1, description="Its seeds; null: the experiment's."
+    )
     epochs: Positive | None = Field(None, description="Its epochs; null: training.epochs.")
 
 
 class Executions(Section):
-    train: list[Execution] = Field(["tuned"], min_length=1, description="What is trained.")
-    throughput: list[Execution] = Field(["published", "tuned"], min_length=1, description="What is timed.")
+    train: Annotated[list[Execution], Distinct] = Field(["tuned"], min_length=1, description="What is trained.")
+    throughput: Annotated[list[Execution], Distinct] = Field(
+        ["published", "tuned"], min_length=1, description="What is timed."
+    )
 
 
 class Optimizer(Section):
@@ -150,7 +166,7 @@ class Tuning(Section):
 
 
 class Throughput(Section):
-    batch_sizes: list[Positive] | None = Field(
+    batch_sizes: Annotated[list[Positive], Distinct] | None = Field(
         None, min_length=1, description="Images per step to time at; null: training.batch_size."
     )
     warmup_steps: Positive = Field(10, description="Steps before the clock starts, after the first (compiling) step.")
@@ -198,25 +214,21 @@ class Config(Section):
     )
     dataset: Dataset = Dataset()
     models: Models = Models()
-    backends: list[Backend] = Field(list(BACKENDS), min_length=1, description="The backends to compare.")
+    backends: Annotated[list[Backend], Distinct] = Field(
+        list(BACKENDS), min_length=1, description="The backends to compare."
+    )
     baseline: Baseline | None = Field(Baseline(), description="The baseline, or null for none.")
-    seeds: list[Seed] = Field([0, 1, 2], min_length=1, description="One training run each.")
+    seeds: Annotated[list[Seed], Distinct] = Field([0, 1, 2], min_length=1, description="One training run each.")
     executions: Executions = Executions()
-    precisions: list[Precision] = Field(["float32"], min_length=1, description="Arithmetic; float32 has TF32 off.")
+    precisions: Annotated[list[Precision], Distinct] = Field(
+        ["float32"], min_length=1, description="Arithmetic; float32 has TF32 off."
+    )
     training: Training = Training()
     tuning: Tuning = Tuning()
     throughput: Throughput = Throughput()
     parity: Parity = Parity()
     statistics: Statistics = Statistics()
     report: Report = Report()
-
-    @field_validator("backends", "seeds", "precisions")
-    @classmethod
-    def _no_repeats(cls, values: list) -> list:
-        repeated = sorted({str(v) for v in values if values.count(v) > 1})
-        if repeated:
-            raise ValueError(f"names {', '.join(repeated)} more than once")
-        return values
 
     @model_validator(mode="after")
     def _names_exist(self):

@@ -6,22 +6,30 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from vitbench import config_errors
 from vitbench.environment import fingerprint, source_files
+from vitbench.results import whole
 
 try:
     experiment = config_errors.parse(config)
 except config_errors.ConfigError as error:
     raise WorkflowError(error)
 
+# The whole config, for the jobs. Its name says what is in it and it is no input of theirs: a job is repeated when a setting
+# that it depends on changes, which is among its params, and not when any other does.
+CONFIG = Path(".snakemake", "vitbench", f"{experiment.digest()}.json")
+if not CONFIG.exists():
+    with whole(CONFIG) as path:
+        path.write_text(experiment.model_dump_json(indent=2))
+
 RESULTS = f"results/{experiment.experiment}"
-CONFIG = f"{RESULTS}/config.json"
 LOGS = f"{RESULTS}/logs"
 GPUS_PER_JOB = 0 if experiment.accelerator == "cpu" else 1
 CONTESTANTS = experiment.contestants()
 
-# One mechanism puts the package into every environment, conda's or not, here or on a cluster's node; and nothing of the
-# caller's own site-packages gets in.
+# One mechanism puts the package and the config into every environment, conda's or not, here or on a cluster's node; and
+# nothing of the caller's own site-packages gets in.
 shell.prefix(
-    f"set -euo pipefail; export PYTHONNOUSERSITE=1 PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'src')))}; "
+    "set -euo pipefail; export PYTHONNOUSERSITE=1"
+    f" PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'src')))} VITBENCH_CONFIG={CONFIG}; "
 )
 
 

@@ -1,22 +1,7 @@
-# config, data, init: what every backend starts from.
-
-
-rule config:
-    output:
-        CONFIG,
-    log:
-        f"{LOGS}/config.log",
-    conda:
-        environment(experiment.data_backend())
-    params:
-        settings=experiment.model_dump_json(),
-    shell:
-        "printf '%s' {params.settings:q} | python -m vitbench config /dev/stdin --output {output} 2> {log}"
+# data, init: what every backend starts from.
 
 
 rule data:
-    input:
-        config=ancient(CONFIG),
     output:
         manifest=f"{RESULTS}/data/manifest.json",
         arrays=expand(
@@ -34,12 +19,11 @@ rule data:
     message:
         "data: the images of {experiment.dataset.name}"
     shell:
-        "python -m vitbench data --config {input.config} --log {log}"
+        "python -m vitbench data --log {log}"
 
 
 rule init:
     input:
-        config=ancient(CONFIG),
         manifest=f"{RESULTS}/data/manifest.json",
     output:
         f"{RESULTS}/init/{{model}}-seed{{seed}}.weights.h5",
@@ -53,4 +37,4 @@ rule init:
     message:
         "init: the initial weights of {wildcards.model}, seed {wildcards.seed}"
     shell:
-        "python -m vitbench init --config {input.config} --model {wildcards.model} --seed {wildcards.seed} --log {log}"
+        "python -m vitbench init --model {wildcards.model} --seed {wildcards.seed} --log {log}"

@@ -3,7 +3,6 @@
 
 rule tune:
     input:
-        config=ancient(CONFIG),
         manifest=f"{RESULTS}/data/manifest.json",
         init=first_seed_init,
     output:
@@ -21,13 +20,12 @@ rule tune:
     message:
         "tune: {wildcards.model} on {wildcards.backend}, {wildcards.precision}"
     shell:
-        "python -m vitbench tune --config {input.config} --model {wildcards.model} --backend {wildcards.backend}"
+        "python -m vitbench tune --model {wildcards.model} --backend {wildcards.backend}"
         " --precision {wildcards.precision} --log {log}"
 
 
 rule parity:
     input:
-        config=ancient(CONFIG),
         manifest=f"{RESULTS}/data/manifest.json",
         init=first_seed_init,
         plan=f"{RESULTS}/tune/{{model}}/{{backend}}/{experiment.precisions[0]}.json",
@@ -47,5 +45,4 @@ rule parity:
     message:
         "parity: {wildcards.model} on {wildcards.backend}"
     shell:
-        "python -m vitbench parity --config {input.config} --model {wildcards.model} --backend {wildcards.backend}"
-        " --log {log}"
+        "python -m vitbench parity --model {wildcards.model} --backend {wildcards.backend}" " --log {log}"

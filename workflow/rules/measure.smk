@@ -3,7 +3,6 @@
 
 rule train:
     input:
-        config=ancient(CONFIG),
         manifest=f"{RESULTS}/data/manifest.json",
         init=f"{RESULTS}/init/{{model}}-seed{{seed}}.weights.h5",
         plan=f"{RESULTS}/tune/{{model}}/{{backend}}/{{precision}}.json",
@@ -26,13 +25,12 @@ rule train:
     message:
         "train: {wildcards.model} on {wildcards.backend}, {wildcards.execution}, {wildcards.precision}, seed {wildcards.seed}"
     shell:
-        "python -m vitbench train --config {input.config} --model {wildcards.model} --backend {wildcards.backend}"
+        "python -m vitbench train --model {wildcards.model} --backend {wildcards.backend}"
         " --execution {wildcards.execution} --precision {wildcards.precision} --seed {wildcards.seed} --log {log}"
 
 
 rule throughput:
     input:
-        config=ancient(CONFIG),
         manifest=f"{RESULTS}/data/manifest.json",
         init=first_seed_init,
         plan=f"{RESULTS}/tune/{{model}}/{{backend}}/{{precision}}.json",
@@ -52,5 +50,5 @@ rule throughput:
     message:
         "throughput: {wildcards.model} on {wildcards.backend}, {wildcards.execution}, {wildcards.precision}"
     shell:
-        "python -m vitbench throughput --config {input.config} --model {wildcards.model} --backend {wildcards.backend}"
+        "python -m vitbench throughput --model {wildcards.model} --backend {wildcards.backend}"
         " --execution {wildcards.execution} --precision {wildcards.precision} --log {log}"

@@ -6,27 +6,29 @@ REPORT_TEMPLATE = sorted(str(path) for path in Path(workflow.basedir, "reports",
 
 rule tables:
     input:
-        config=CONFIG,
         runs=every_run,
         throughput=every_throughput,
         parity=every_parity,
         source=source_files("vitbench.steps.tables"),
     output:
+        config=f"{RESULTS}/config.json",
         csv=expand(f"{RESULTS}/tables/{{name}}.csv", name=TABLES),
         parquet=expand(f"{RESULTS}/tables/{{name}}.parquet", name=TABLES),
     log:
         f"{LOGS}/tables.log",
     conda:
         "../../envs/report.yaml"
+    params:
+        settings=experiment.canonical(),
     message:
         "tables: everything that was measured"
     shell:
-        "python -m vitbench tables --config {input.config} --log {log}"
+        "python -m vitbench tables --log {log}"
 
 
 rule report:
     input:
-        config=CONFIG,
+        config=f"{RESULTS}/config.json",
         manifest=f"{RESULTS}/data/manifest.json",
         tables=expand(f"{RESULTS}/tables/{{name}}.parquet", name=TABLES),
         notebook=str(Path(workflow.basedir, "reports", "benchmark.ipynb")),
@@ -47,4 +49,4 @@ rule report:
     message:
         "report: {output.html}"
     shell:
-        "python -m vitbench report --config {input.config} --log {log}"
+        "python -m vitbench report --log {log}"

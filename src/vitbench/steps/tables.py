@@ -13,6 +13,8 @@ from vitbench.results import Results, read_json, whole
 
 
 def run(config: Config, results: Results) -> None:
+    with whole(results.root / "config.json") as path:
+        path.write_text(config.model_dump_json(indent=2) + "\n")
     tables = collect(config, results)
     for name, table in tables.items():
         for kind, write in (("csv", table.to_csv), ("parquet", table.to_parquet)):
