@@ -173,6 +173,8 @@ def test_a_comment_in_the_measured_code_repeats_nothing(project):
 
 def test_a_change_of_a_figure_renders_the_report_again_and_nothing_else(project):
     figures = project / "src" / "vitbench" / "figures.py"
+    figures.touch()
+    assert planned(project) == {"all", "report"}
     figures.write_text(figures.read_text() + "\n# a remark\n")
     assert planned(project) == {"all", "report"}
 

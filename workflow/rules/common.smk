@@ -102,3 +102,8 @@ def every_throughput(wildcards):
 
 def every_parity(wildcards):
     return [f"{RESULTS}/parity/{model}/{backend}.json" for model, backend in CONTESTANTS]
+
+
+def newest(files):
+    """When the youngest of `files` was last touched, nanoseconds since 1970."""
+    return max(Path(file).stat().st_mtime_ns for file in files)
