@@ -21,8 +21,8 @@ def described(config: Config, manifest: dict) -> list[str]:
         f"{'seeds' if len(config.seeds) > 1 else 'seed'} {listed([str(seed) for seed in config.seeds])}. Every backend "
         "starts from the same weights; the weights of the best validation accuracy are evaluated on the test images.",
         f"Throughput: after the first step and {counted(timed.warmup_steps, 'warm-up step')}, {timed.blocks} blocks "
-        f"of {timed.steps_per_block} steps, the device synchronised at the end of each. Nothing else was timed on the "
-        "device meanwhile.",
+        f"of at least {timed.steps_per_block} steps and about {number(timed.block_seconds)} seconds, the device "
+        "synchronised at the end of each. Nothing else was timed on the device meanwhile.",
         "Execution: published is the Keras example's graph exactly as written. Tuned is the same mathematics, executed "
         "in the way that had the least predicted time for the configured epochs, cold cost included, among candidates "
         f"timed within {number(config.tuning.budget_seconds)} seconds.",
