@@ -1,6 +1,7 @@
 """What a job leaves behind, whether it completed or not: the rows that become the tables."""
 
 import dataclasses
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -68,6 +69,16 @@ class Job:
             "dataset": config.dataset.name,
             **{k: v for k, v in dataclasses.asdict(self).items() if v is not None},
         }
+
+
+def jobs(config: Config) -> tuple[list[Job], list[Job]]:
+    """The runs, and the throughput measurements, that the config asks for."""
+    runs, timings = [], []
+    for (model, backend), precision in itertools.product(config.contestants(), config.precisions):
+        for execution, seed in itertools.product(config.executions.train, config.seeds_of(model)):
+            runs.append(Job(model, backend, execution, precision, seed))
+        timings += [Job(model, backend, execution, precision) for execution in config.executions.throughput]
+    return runs, timings
 
 
 def write_run(config: Config, results: Results, job: Job, status: str, values: dict, history: list[dict]) -> None:

@@ -1,12 +1,14 @@
 # What the rules share: the validated config, the wildcards it allows, and the input functions.
 import shlex
 import sys
+from dataclasses import astuple
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from vitbench import config_errors
 from vitbench.environment import fingerprint, source_files
-from vitbench.results import whole
+from vitbench.records import jobs
+from vitbench.results import Results, whole
 
 try:
     experiment = config_errors.parse(config)
@@ -20,10 +22,11 @@ if not CONFIG.exists():
     with whole(CONFIG) as path:
         path.write_text(experiment.model_dump_json(indent=2))
 
-RESULTS = f"results/{experiment.experiment}"
+PATHS = Results.of(experiment.experiment)
+RESULTS = str(PATHS.root)
 LOGS = f"{RESULTS}/logs"
 GPUS_PER_JOB = 0 if experiment.accelerator == "cpu" else 1
-CONTESTANTS = experiment.contestants()
+RUNS, TIMINGS = jobs(experiment)
 
 # One mechanism puts the package and the config into every environment, conda's or not, here or on a cluster's node; and
 # nothing of the caller's own site-packages gets in.
@@ -82,26 +85,15 @@ def reference_quantities(wildcards):
 
 
 def every_run(wildcards):
-    return [
-        f"{RESULTS}/runs/{model}/{backend}/{execution}/{precision}/seed{seed}/metrics.json"
-        for model, backend in CONTESTANTS
-        for execution in experiment.executions.train
-        for precision in experiment.precisions
-        for seed in experiment.seeds_of(model)
-    ]
+    return [str(PATHS.run(*astuple(job)) / "metrics.json") for job in RUNS]
 
 
 def every_throughput(wildcards):
-    return [
-        f"{RESULTS}/throughput/{model}/{backend}/{execution}/{precision}.json"
-        for model, backend in CONTESTANTS
-        for execution in experiment.executions.throughput
-        for precision in experiment.precisions
-    ]
+    return [str(PATHS.throughput(job.model, job.backend, job.execution, job.precision)) for job in TIMINGS]
 
 
 def every_parity(wildcards):
-    return [f"{RESULTS}/parity/{model}/{backend}.json" for model, backend in CONTESTANTS]
+    return [str(PATHS.parity(model, backend)) for model, backend in experiment.contestants()]
 
 
 def newest(files):

@@ -1,6 +1,5 @@
 """tables: everything that was measured, as pandas tables. Every run of the config is a row, completed or not."""
 
-import itertools
 from dataclasses import astuple
 
 import pandas as pd
@@ -8,7 +7,7 @@ import pandas as pd
 from vitbench import statistics
 from vitbench.config import Config
 from vitbench.progress import say
-from vitbench.records import COLUMNS, Job
+from vitbench.records import COLUMNS, Job, jobs
 from vitbench.results import Results, read_json, whole
 
 
@@ -24,16 +23,6 @@ def run(config: Config, results: Results) -> None:
     for row in unfinished.itertuples():
         say(f"{row.status}: {row.model} · {row.backend} · {row.execution} · seed {row.seed}: {row.error}")
     say(f"tables: {len(tables['runs'])} runs, {len(unfinished)} of them not completed")
-
-
-def jobs(config: Config) -> tuple[list[Job], list[Job]]:
-    """The runs, and the throughput measurements, that the config asks for."""
-    runs, timings = [], []
-    for (model, backend), precision in itertools.product(config.contestants(), config.precisions):
-        for execution, seed in itertools.product(config.executions.train, config.seeds_of(model)):
-            runs.append(Job(model, backend, execution, precision, seed))
-        timings += [Job(model, backend, execution, precision) for execution in config.executions.throughput]
-    return runs, timings
 
 
 def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
