@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from vitbench import config_errors, execution
+from vitbench import execution
 from vitbench.config import Backend, Config, Execution, Precision
+from vitbench.config import errors as config_errors
 from vitbench.progress import log, logged, say
 from vitbench.results import Results
 
@@ -39,12 +40,12 @@ def schema(
     readme: Annotated[Path | None, typer.Option(help="Put the config reference into this file instead.")] = None,
 ):
     """Print the JSON Schema of the config."""
-    from vitbench import config_reference
+    from vitbench.config import reference
 
     if readme is None:
-        typer.echo(config_reference.json_schema(), nl=False)
+        typer.echo(reference.json_schema(), nl=False)
     else:
-        readme.write_text(config_reference.insert(readme.read_text()))
+        readme.write_text(reference.insert(readme.read_text()))
 
 
 @app.command()

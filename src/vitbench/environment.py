@@ -39,6 +39,10 @@ VARIABLE_PREFIXES = (
 # Change what is reported or said, never what is computed.
 _NOT_COMPUTING = {
     "vitbench.config",
+    "vitbench.config.dataset",
+    "vitbench.config.models",
+    "vitbench.config.section",
+    "vitbench.config.training",
     "vitbench.environment",
     "vitbench.progress",
     "vitbench.results",

@@ -6,8 +6,6 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from vitbench.config import Optimizer
-
 if TYPE_CHECKING:
     import keras
 
@@ -86,23 +84,24 @@ def _set_precision(backend: str, precision: str) -> None:
         tf.config.experimental.enable_tensor_float_32_execution(tf32)
 
 
-def assemble(parts: "Parts", plan: Plan, optimizer: Optimizer) -> "keras.Model":
+def assemble(parts: "Parts", plan: Plan, optimizer: "keras.optimizers.Optimizer") -> "keras.Model":
     """The compiled model of raw images (batch, H, W, 3), 0–255, to logits, executed as `plan` says."""
     import keras
 
     x = images = keras.Input(parts.input_shape, name="raw_images")
     for layer in (*parts.preprocessing, *parts.augmentation):
         x = layer(x)
-    model = keras.Model(images, parts.classifier(x), name=parts.classifier.name + "_on_raw_images")
+    model = keras.Model(images, parts.classifier(x), name=f"{parts.classifier.name}_on_raw_images")
+    classes = model.output_shape[-1]
     if plan.jit_compile is True:
         for layer in model._flatten_layers():
             layer.supports_jit = True
     model.compile(
-        optimizer=keras.optimizers.AdamW(optimizer.learning_rate, weight_decay=optimizer.weight_decay),
+        optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[
             keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
-            keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5_accuracy"),
+            keras.metrics.SparseTopKCategoricalAccuracy(min(5, classes), name="top5_accuracy"),
         ],
         jit_compile=plan.jit_compile,
     )

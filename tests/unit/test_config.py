@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from snakemake.utils import update_config
 
-from vitbench import config_reference
-from vitbench.config import BACKENDS, Config, Slug
-from vitbench.config_errors import ConfigError, load, parse
+from vitbench.config import BACKENDS, Config, reference
+from vitbench.config.errors import ConfigError, load, parse
+from vitbench.config.section import Slug
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -49,7 +49,7 @@ def test_the_published_config_is_the_defaults():
 @pytest.mark.parametrize("preset", sorted((REPOSITORY / "workflow" / "presets").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_preset_is_valid_and_fits_the_schema(preset):
     assert load([REPOSITORY / "config.yaml", preset]).experiment
-    jsonschema.validate(yaml.safe_load(preset.read_text()), json.loads(config_reference.json_schema()))
+    jsonschema.validate(yaml.safe_load(preset.read_text()), json.loads(reference.json_schema()))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_every_preset_is_valid_and_fits_the_schema(preset):
         ({"bakends": ["jax"]}, "bakends", "'backends'"),
         ({"training": {"epoch": 3}}, "training.epoch", "'epochs'"),
         ({"training": {"optimizer": {"learningrate": 3}}}, "training.optimizer.learningrate", "'learning_rate'"),
-        ({"models": {"vitt": {}}}, "models.vitt", "'vit'"),
+        ({"models": {"vitt": {}}}, "vitt", "'vit'"),
         ({"models": {"vit": {"patchsize": 6}}}, "models.vit.patchsize", "'patch_size'"),
         ({"models": {"vit": {"augmentation": {"zooom": 0}}}}, "models.vit.augmentation.zooom", "'zoom'"),
         ({"baseline": {"modell": "vit"}}, "baseline.modell", "'model'"),
@@ -191,14 +191,14 @@ def test_contestants_are_every_model_on_its_backends():
 
 
 def test_every_key_is_described():
-    assert [key for key, field in config_reference.keys(Config) if not field.description] == []
+    assert [key for key, field in reference.keys(Config) if not field.description] == []
 
 
 @pytest.mark.parametrize(
     ("path", "made"),
     [
-        ("workflow/schemas/config.schema.json", lambda text: config_reference.json_schema()),
-        ("README.md", config_reference.insert),
+        ("workflow/schemas/config.schema.json", lambda text: reference.json_schema()),
+        ("README.md", reference.insert),
     ],
 )
 def test_what_is_generated_from_the_models_is_up_to_date(path, made):

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from vitbench.config import Config, Dataset
+from vitbench.config import Config
+from vitbench.config.dataset import Dataset
 from vitbench.results import Results, read_json
 from vitbench.steps.data import channel_moments, check, digits, even_subset, run
 

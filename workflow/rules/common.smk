@@ -5,7 +5,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
-from vitbench import config_errors
+from vitbench.config import errors as config_errors
 from vitbench.environment import fingerprint, source_files
 from vitbench.records import jobs
 from vitbench.results import Results, whole

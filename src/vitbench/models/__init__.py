@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from vitbench.config import ImageModel
-from vitbench.models import resnet50v2, vit
+from vitbench.config.models import ImageModel, Parameters, UsersModel
+from vitbench.models import resnet50v2, users, vit
 
 BUILDERS: dict[str, Callable[..., keras.Model]] = {"vit": vit.build, "resnet50v2": resnet50v2.build}
 
@@ -19,7 +19,8 @@ class Parts:
     input_shape: (H, W, 3) of a raw image.
     preprocessing: deterministic; raw images (batch, H, W, 3) of 0–255 to what the classifier takes.
     augmentation: random while training, the identity otherwise; may be empty.
-    classifier: holds every trainable weight; its weight file fits each backend and each execution.
+    classifier: holds every trainable weight; its weight file fits each backend and each execution. A model of the
+        user's own is all classifier: it takes raw images.
     """
 
     input_shape: tuple[int, int, int]
@@ -28,14 +29,25 @@ class Parts:
     classifier: keras.Model
 
 
-def build(name: str, parameters: ImageModel, manifest: dict) -> Parts:
-    """The parts of model `name` for the data set that `manifest` describes."""
-    size, normalization = parameters.image_size, manifest["normalization"]
-    preprocessing = [
-        layers.Normalization(mean=normalization["mean"], variance=normalization["variance"], name="normalization"),
-        layers.Resizing(size, size, name="resizing"),
+def build(name: str, parameters: Parameters, manifest: dict) -> Parts:
+    """The parts of model `name` for the data set that `manifest` describes. Raises users.BuilderError."""
+    input_shape, classes = tuple(manifest["image_shape"]), len(manifest["class_names"])
+    if isinstance(parameters, UsersModel):
+        return Parts(input_shape, [], [], users.build(parameters, input_shape, classes))
+    preprocessing, augmentation = _preprocessing(parameters, manifest["normalization"]), _augmentation(parameters)
+    return Parts(input_shape, preprocessing, augmentation, BUILDERS[name](parameters, classes))
+
+
+def _preprocessing(parameters: ImageModel, normalization: dict) -> list[layers.Layer]:
+    mean, variance = normalization["mean"], normalization["variance"]
+    return [
+        layers.Normalization(mean=mean, variance=variance, name="normalization"),
+        layers.Resizing(parameters.image_size, parameters.image_size, name="resizing"),
     ]
-    augmentation = []
+
+
+def _augmentation(parameters: ImageModel) -> list[layers.Layer]:
+    augmentation: list[layers.Layer] = []
     if drawn := parameters.augmentation:
         if drawn.horizontal_flip:
             augmentation.append(layers.RandomFlip("horizontal", name="flip"))
@@ -43,5 +55,4 @@ def build(name: str, parameters: ImageModel, manifest: dict) -> Parts:
             augmentation.append(layers.RandomRotation(drawn.rotation, name="rotation"))
         if drawn.zoom:
             augmentation.append(layers.RandomZoom(drawn.zoom, drawn.zoom, name="zoom"))
-    classifier = BUILDERS[name](parameters, len(manifest["class_names"]))
-    return Parts(tuple(manifest["image_shape"]), preprocessing, augmentation, classifier)
+    return augmentation

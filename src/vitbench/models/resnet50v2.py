@@ -2,7 +2,7 @@
 
 import keras
 
-from vitbench.config import ResNet50V2
+from vitbench.config.models import ResNet50V2
 
 
 def build(parameters: ResNet50V2, classes: int) -> keras.Model:

@@ -5,7 +5,8 @@ import io
 
 import numpy as np
 
-from vitbench.config import SCHEMA_VERSION, Config, Dataset
+from vitbench.config import SCHEMA_VERSION, Config
+from vitbench.config.dataset import Dataset
 from vitbench.results import Results, whole, write_json
 
 # Arrays of a source: x uint8 (n, H, W, 3), y int32 (n,); and the names of the classes.

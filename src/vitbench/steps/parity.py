@@ -1,5 +1,6 @@
 """parity: the gate; proves that this backend computes the same model before it is trained or timed."""
 
+import keras
 import numpy as np
 
 from vitbench import execution, models
@@ -11,7 +12,6 @@ from vitbench.results import Results, read_json, whole, write_json
 from vitbench.steps import init, tune
 
 EXECUTIONS = ("published", "tuned")
-PRECISION = "float32"  # strict: what differs must not be the arithmetic
 
 
 def run(config: Config, results: Results, model: str, backend: str) -> None:
@@ -47,7 +47,7 @@ def logits(config: Config, results: Results, model: str, backend: str) -> dict[s
     found = {}
     for name in EXECUTIONS:
         plan = tune.plan(results, Job(model, backend, name, config.precisions[0]))
-        network = execution.assemble(parts, plan, config.training.optimizer)
+        network = execution.assemble(parts, plan, keras.optimizers.SGD())  # it takes no step
         found[name] = np.asarray(network.predict_on_batch(images), dtype=np.float32)
     return found
 

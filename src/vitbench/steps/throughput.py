@@ -5,7 +5,7 @@ from dataclasses import asdict
 import keras
 import numpy as np
 
-from vitbench import execution, models, timing
+from vitbench import execution, models, optimization, timing
 from vitbench.config import Config
 from vitbench.environment import peak_host_memory_bytes
 from vitbench.feeding import Batches, split
@@ -24,8 +24,9 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
     parts = models.build(job.model, config.models.parameters()[job.model], read_json(results.manifest))
     init.load(parts, results, job.model, config.seeds_of(job.model)[0])
     plan = tune.plan(results, job)
-    model = execution.assemble(parts, plan, config.training.optimizer)
     images, labels = split(results, config.dataset.validation_fraction)["train"]
+    optimizer = optimization.build(config.training, config.epochs_of(job.model), len(images))
+    model = execution.assemble(parts, plan, optimizer)
     measurements = []
     bar = Bar(f"throughput {job}", len(config.batch_sizes()) * len(PHASES), "measurement")
     for batch_size in config.batch_sizes():

@@ -5,7 +5,7 @@ import time
 
 import keras
 
-from vitbench import execution, models, timing
+from vitbench import execution, models, optimization, timing
 from vitbench.config import Config
 from vitbench.environment import peak_host_memory_bytes
 from vitbench.feeding import Batches, in_even_batches, split
@@ -24,13 +24,13 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
     parts = models.build(job.model, config.models.parameters()[job.model], read_json(results.manifest))
     init.load(parts, results, job.model, job.seed)
     plan = tune.plan(results, job)
-    model = execution.assemble(parts, plan, config.training.optimizer)
     data = split(results, config.dataset.validation_fraction)
+    epochs = config.epochs_of(job.model)
+    optimizer = optimization.build(config.training, epochs, len(data["train"][0]))
+    model = execution.assemble(parts, plan, optimizer)
     batches = Batches(*data["train"], config.training.batch_size, seed=job.seed)
     first_step_seconds = timing.first_step(model, batches)
     log.info("first step took %.2f s; plan %s; effective %s", first_step_seconds, plan, execution.audit(model))
-
-    epochs = config.epochs_of(job.model)
     record = Record(parts.classifier, best_weights, Bar(f"train {job}", epochs, "epoch"))
     model.fit(
         batches,

@@ -115,20 +115,21 @@ def _measure(config: Config, results: Results, job: Job, plan: Plan) -> dict:
     """Cold cost, step time and predicted training time of one plan, seconds."""
     began = time.perf_counter()
     execution.start(job.backend, job.precision, config.accelerator)
-    from vitbench import models, timing
+    from vitbench import models, optimization, timing
     from vitbench.feeding import Batches, split
     from vitbench.steps import init
 
     parts = models.build(job.model, config.models.parameters()[job.model], read_json(results.manifest))
     init.load(parts, results, job.model, config.seeds_of(job.model)[0])
-    model = execution.assemble(parts, plan, config.training.optimizer)
     images, labels = split(results, config.dataset.validation_fraction)["train"]
+    epochs = config.epochs_of(job.model)
+    model = execution.assemble(parts, plan, optimization.build(config.training, epochs, len(images)))
     batches = Batches(images, labels, config.training.batch_size, seed=0, steps=config.tuning.timed_steps)
     timing.first_step(model, batches)
     cold = time.perf_counter() - began
     blocks = timing.train_blocks(model, batches, warmup_steps=1, blocks=TIMED_BLOCKS, block_seconds=BLOCK_SECONDS)
     step = timing.step_seconds(blocks)
-    steps = config.epochs_of(job.model) * -(-len(images) // config.training.batch_size)
+    steps = epochs * -(-len(images) // config.training.batch_size)
     return {
         "status": "measured",
         "error": None,

@@ -7,7 +7,12 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from vitbench.config.dataset import Dataset
+from vitbench.config.models import Models
+from vitbench.config.section import Distinct, Positive, Section, Seed, Slug
+from vitbench.config.training import Training, check_warmup
 
 SCHEMA_VERSION = 1  # of the results layout and the tables' columns
 BACKENDS = ("jax", "torch", "tensorflow")
@@ -15,114 +20,6 @@ BACKENDS = ("jax", "torch", "tensorflow")
 Backend = Literal["jax", "torch", "tensorflow"]
 Execution = Literal["published", "tuned"]
 Precision = Literal["float32", "tf32", "mixed_bfloat16"]
-# Becomes part of a path, so: no separator, no leading dot.
-Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=64)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-def _no_repeats(values: list) -> list:
-    repeated = sorted({str(v) for v in values if values.count(v) > 1})
-    if repeated:
-        raise ValueError(f"names {', '.join(repeated)} more than once")
-    return values
-
-
-Distinct = AfterValidator(_no_repeats)  # of a list whose entries are each measured once
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Dataset(Section):
-    """Where the images come from."""
-
-    source: Literal["digits", "keras"] = Field(
-        "keras",
-        description="keras: downloaded by keras.datasets. digits: scikit-learn's 1 797 handwritten digits, no network.",
-    )
-    name: Slug = Field("cifar100", description="keras: cifar10 or cifar100. Elsewhere a label for the tables.")
-    subset: int | None = Field(
-        None, ge=10, description="Use only this many training images, drawn evenly over classes."
-    )
-    validation_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the training images, the last ones, that is held out for validation."
-    )
-
-    @model_validator(mode="after")
-    def _known_name(self):
-        if self.source == "keras" and self.name not in ("cifar10", "cifar100"):
-            raise ValueError(f"name {self.name!r} is not one that source 'keras' has: cifar10, cifar100")
-        return self
-
-
-class Augmentation(Section):
-    """Random changes of a training image, drawn anew each time; `null` switches all of them off."""
-
-    horizontal_flip: bool = Field(True, description="Mirror left to right with probability one half.")
-    rotation: Rate = Field(0.02, description="Largest angle, as a share of a full turn; uniform in ± this.")
-    zoom: Rate = Field(0.2, description="Largest zoom, as a share of height and width; uniform in ± this, each.")
-
-
-class ImageModel(Section):
-    """What the models built here share: they take images normalised, resized and augmented in this way."""
-
-    image_size: int = Field(72, ge=8, le=1024, description="Images are resized to this height and width, pixels.")
-    augmentation: Augmentation | None = Field(Augmentation(), description="Augmentation, or null for none.")
-
-
-class ViT(ImageModel):
-    """The Vision Transformer; every default is the Keras example's."""
-
-    patch_size: Positive = Field(6, description="Height and width of a patch, pixels; must divide image_size.")
-    projection_dim: Positive = Field(64, description="Width of a token, and of the key of each head.")
-    num_heads: Positive = Field(4, description="Attention heads.")
-    layers: Positive = Field(8, description="Transformer blocks.")
-    block_units: list[Positive] = Field(
-        [128, 64], min_length=1, description="Widths of a block's MLP, last: a token's."
-    )
-    head_units: list[Positive] = Field([2048, 1024], description="Widths of the MLP in front of the logits.")
-    attention_dropout: Rate = Field(0.1, description="Dropout on the attention weights.")
-    mlp_dropout: Rate = Field(0.1, description="Dropout in a block's MLP.")
-    head_dropout: Rate = Field(0.5, description="Dropout in front of and in the head.")
-    epsilon: float = Field(1e-6, gt=0, description="Added to the variance in LayerNormalization.")
-    pooling: Literal["flatten", "average"] = Field("flatten", description="How tokens become one vector.")
-
-    @property
-    def patches(self) -> int:
-        return (self.image_size // self.patch_size) ** 2
-
-    @model_validator(mode="after")
-    def _shapes_fit(self):
-        if self.image_size % self.patch_size:
-            raise ValueError(
-                f"patch_size {self.patch_size} does not divide image_size {self.image_size}; "
-                f"try patch_size {_nearest_divisor(self.image_size, self.patch_size)}"
-            )
-        if self.block_units[-1] != self.projection_dim:
-            raise ValueError(
-                f"block_units ends in {self.block_units[-1]}, but is added to tokens of width projection_dim "
-                f"{self.projection_dim}; let it end in {self.projection_dim}"
-            )
-        return self
-
-
-class ResNet50V2(ImageModel):
-    """The baseline; `keras.applications.ResNet50V2` without pretrained weights."""
-
-    image_size: int = Field(72, ge=32, le=1024, description="Images are resized to this height and width, pixels.")
-
-
-class Models(Section):
-    """The models that take part, by name; `null` takes one out."""
-
-    vit: ViT | None = ViT()
-    resnet50v2: ResNet50V2 | None = ResNet50V2()
-
-    def parameters(self) -> dict[str, ImageModel]:
-        return {name: getattr(self, name) for name in type(self).model_fields if getattr(self, name)}
 
 
 class Baseline(Section):
@@ -143,21 +40,6 @@ class Executions(Section):
     throughput: Annotated[list[Execution], Distinct] = Field(
         ["published", "tuned"], min_length=1, description="What is timed."
     )
-
-
-class Optimizer(Section):
-    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
-
-    learning_rate: float = Field(1e-3, gt=0, description="Step size.")
-    weight_decay: float = Field(1e-4, ge=0, description="Decay of each weight per step, times the learning rate.")
-
-
-class Training(Section):
-    epochs: Positive = Field(
-        100, description="Passes over the training images. The example: 10 as a test, 100 for real."
-    )
-    batch_size: Positive = Field(256, description="Images per step; lower it if a device runs out of memory.")
-    optimizer: Optimizer = Optimizer()
 
 
 class Tuning(Section):
@@ -209,8 +91,11 @@ class Config(Section):
     experiment: Slug = Field("cifar100", description="Results go to results/<experiment>/.")
     accelerator: Literal["auto", "gpu", "cpu"] = Field(
         "auto",
-        description="auto: GPU environments, a GPU is used if the job finds one. gpu: one must be found. "
-        "cpu: none is used.",
+        description="auto: GPU environments; a GPU is used where the job finds one, and where it finds none nothing is "
+        "trained unless allow_cpu says so. gpu: one must be found. cpu: none is used.",
+    )
+    allow_cpu: bool = Field(
+        False, description="accelerator auto: train where there is no GPU, too. At full size that takes days."
     )
     dataset: Dataset = Dataset()
     models: Models = Models()
@@ -237,6 +122,14 @@ class Config(Section):
             raise ValueError("models: every model is null, so there is nothing to train")
         if self.baseline and self.baseline.model not in known:
             raise ValueError(f"baseline.model {self.baseline.model!r} is not among the models: {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_trained(self):
+        if self.accelerator == "cpu" and "tf32" in self.precisions:
+            raise ValueError("precisions: tf32 is a GPU's arithmetic, but accelerator is 'cpu'; take it out")
+        if self.baseline and self.baseline.epochs:
+            check_warmup(self.training.schedule, self.baseline.epochs)
         return self
 
     def contestants(self) -> list[tuple[str, Backend]]:
@@ -300,7 +193,3 @@ _RELEVANT = {
     "train": ["accelerator", "training"],
     "throughput": ["accelerator", "training", "throughput"],
 }
-
-
-def _nearest_divisor(n: int, wanted: int) -> int:
-    return min((d for d in range(1, n + 1) if n % d == 0), key=lambda d: abs(d - wanted))

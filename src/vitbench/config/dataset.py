@@ -1,0 +1,49 @@
+"""The config's section `dataset`."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from vitbench.config.section import Positive, Section, Slug
+
+
+class Synthetic(Section):
+    """What source synthetic makes."""
+
+    image_size: Positive = Field(32, le=1024, description="Height and width of an image, pixels.")
+    classes: int = Field(100, ge=2, description="Number of classes.")
+    train_images: int = Field(50_000, ge=2, description="Number of training images.")
+    test_images: Positive = Field(10_000, description="Number of test images.")
+
+
+class Dataset(Section):
+    """Where the images come from."""
+
+    source: Literal["keras", "parquet", "npz", "digits", "synthetic"] = Field(
+        "keras", description="Where the images come from; see the table of data sources."
+    )
+    name: Slug = Field("cifar100", description="keras: cifar10 or cifar100. Elsewhere a label for the tables.")
+    path: str | None = Field(
+        None,
+        min_length=1,
+        description="parquet: the folder of train*.parquet and test*.parquet. npz: the file. Relative to the folder "
+        "that Snakemake runs in.",
+    )
+    synthetic: Synthetic = Synthetic()
+    subset: int | None = Field(
+        None, ge=10, description="Use only this many training images, drawn evenly over classes."
+    )
+    validation_fraction: float = Field(
+        0.1, gt=0, lt=1, description="Share of the training images, the last ones, that is held out for validation."
+    )
+
+    @model_validator(mode="after")
+    def _fits_the_source(self):
+        if self.source == "keras" and self.name not in ("cifar10", "cifar100"):
+            raise ValueError(f"name {self.name!r} is not one that source 'keras' has: cifar10, cifar100")
+        if self.source in ("parquet", "npz") and self.path is None:
+            kind = "folder of train*.parquet and test*.parquet" if self.source == "parquet" else ".npz file"
+            raise ValueError(f"source {self.source!r} needs path, the {kind}")
+        if self.source not in ("parquet", "npz") and self.path is not None:
+            raise ValueError(f"path {self.path!r} is given, but source {self.source!r} reads no file of yours")
+        return self

@@ -1,0 +1,135 @@
+"""The config's section `models`: the two that are built here, and those that a user brings."""
+
+import difflib
+from typing import Literal
+
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, model_validator
+
+from vitbench.config.section import Positive, Rate, Section, Slug
+
+
+class Augmentation(Section):
+    """Random changes of a training image, drawn anew each time; `null` switches all of them off."""
+
+    horizontal_flip: bool = Field(True, description="Mirror left to right with probability one half.")
+    rotation: Rate = Field(0.02, description="Largest angle, as a share of a full turn; uniform in ± this.")
+    zoom: Rate = Field(0.2, description="Largest zoom, as a share of height and width; uniform in ± this, each.")
+
+
+class ImageModel(Section):
+    """What the models built here share: they take images normalised, resized and augmented in this way."""
+
+    image_size: int = Field(72, ge=8, le=1024, description="Images are resized to this height and width, pixels.")
+    augmentation: Augmentation | None = Field(Augmentation(), description="Augmentation, or null for none.")
+
+
+class ViT(ImageModel):
+    """The Vision Transformer; every default is the Keras example's."""
+
+    patch_size: Positive = Field(6, description="Height and width of a patch, pixels; must divide image_size.")
+    projection_dim: Positive = Field(64, description="Width of a token.")
+    num_heads: Positive = Field(4, description="Attention heads.")
+    key_dim: Positive | Literal["split"] | None = Field(
+        None,
+        description="Width of each head; null: projection_dim, as in the example; split: projection_dim / num_heads, "
+        "as in the ViT paper.",
+    )
+    layers: Positive = Field(8, description="Transformer blocks.")
+    block_units: list[Positive] = Field(
+        [128, 64], min_length=1, description="Widths of a block's MLP, last: a token's."
+    )
+    head_units: list[Positive] = Field([2048, 1024], description="Widths of the MLP in front of the logits.")
+    attention_dropout: Rate = Field(0.1, description="Dropout on the attention weights.")
+    mlp_dropout: Rate = Field(0.1, description="Dropout in a block's MLP.")
+    head_dropout: Rate = Field(0.5, description="Dropout in front of and in the head.")
+    epsilon: float = Field(1e-6, gt=0, description="Added to the variance in LayerNormalization.")
+    pooling: Literal["flatten", "average"] = Field("flatten", description="How tokens become one vector.")
+
+    @property
+    def patches(self) -> int:
+        return (self.image_size // self.patch_size) ** 2
+
+    @model_validator(mode="after")
+    def _shapes_fit(self):
+        if self.image_size % self.patch_size:
+            raise ValueError(
+                f"patch_size {self.patch_size} does not divide image_size {self.image_size}; "
+                f"try patch_size {_nearest_divisor(self.image_size, self.patch_size)}"
+            )
+        if self.block_units[-1] != self.projection_dim:
+            raise ValueError(
+                f"block_units ends in {self.block_units[-1]}, but is added to tokens of width projection_dim "
+                f"{self.projection_dim}; let it end in {self.projection_dim}"
+            )
+        if self.key_dim == "split" and self.projection_dim % self.num_heads:
+            raise ValueError(
+                f"num_heads {self.num_heads} does not divide projection_dim {self.projection_dim}, which "
+                f"key_dim 'split' asks for; try num_heads {_nearest_divisor(self.projection_dim, self.num_heads)}"
+            )
+        return self
+
+
+class ResNet50V2(ImageModel):
+    """The baseline; `keras.applications.ResNet50V2` without pretrained weights."""
+
+    image_size: int = Field(72, ge=32, le=1024, description="Images are resized to this height and width, pixels.")
+
+
+class UsersModel(Section):
+    """A model of the user's own: any Keras model of raw images, 0–255, to logits."""
+
+    builder: str = Field(
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
+        description="package.module:function that is given the input shape and the number of classes and returns the "
+        "model. The module is looked for where Snakemake runs.",
+    )
+    options: dict[str, JsonValue] = Field({}, description="Further keyword arguments of the function.")
+
+
+Parameters = ViT | ResNet50V2 | UsersModel
+
+
+class Models(Section):
+    """The models that take part, by name; `null` takes one out. Any other name is a model of your own."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, UsersModel | None]
+
+    vit: ViT | None = ViT()
+    resnet50v2: ResNet50V2 | None = ResNet50V2()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_or_built_here(cls, values):
+        for name, given in values.items() if isinstance(values, dict) else ():
+            brings_builder = isinstance(given, dict) and "builder" in given
+            if name in cls.model_fields and brings_builder:
+                raise ValueError(f"{name} is a model of vitbench; give the one with your builder another name")
+            if name not in cls.model_fields and given is not None and not isinstance(given, UsersModel):
+                if not brings_builder:
+                    close = difflib.get_close_matches(name, cls.model_fields, n=1)
+                    meant = f"did you mean {close[0]!r}?" if close else f"vitbench has {', '.join(cls.model_fields)}."
+                    raise ValueError(
+                        f"{name}: unknown key; {meant} A model of your own needs builder: package.module:function"
+                    )
+                _check_name(name)
+        return values
+
+    def parameters(self) -> dict[str, Parameters]:
+        """The parameters of each model that takes part, by name."""
+        named = {name: getattr(self, name) for name in type(self).model_fields} | self.__pydantic_extra__
+        return {name: parameters for name, parameters in named.items() if parameters is not None}
+
+
+def _check_name(name: str) -> None:
+    try:
+        TypeAdapter(Slug).validate_python(name)
+    except ValidationError:
+        raise ValueError(
+            f"the name {name!r} becomes part of a path, so it may hold up to 64 letters, digits, '.', '_' and '-' "
+            "only, and not begin with '.'"
+        ) from None
+
+
+def _nearest_divisor(n: int, wanted: int) -> int:
+    return min((d for d in range(1, n + 1) if n % d == 0), key=lambda d: abs(d - wanted))

@@ -1,0 +1,57 @@
+"""The config's section `training`."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from vitbench.config.section import Positive, Rate, Section
+
+
+class Optimizer(Section):
+    """What changes the weights."""
+
+    name: Literal["adamw", "sgd", "lion"] = Field(
+        "adamw",
+        description="adamw: Loshchilov & Hutter 2019, arXiv:1711.05101 (with weight_decay 0 it is Adam). sgd: with "
+        "Nesterov's momentum 0.9. lion: Chen et al. 2023, arXiv:2302.06675.",
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="Step size, the largest of the schedule.")
+    weight_decay: float = Field(1e-4, ge=0, description="Share of each weight that is taken off it at each step.")
+    decay: Literal["keras", "independent"] = Field(
+        "keras",
+        description="keras: weight_decay is multiplied by the learning rate of the step. independent: only by the "
+        "schedule's share of the largest learning rate, as in the paper and in what produced the example's 55 %.",
+    )
+
+
+class Schedule(Section):
+    """How the learning rate changes from step to step."""
+
+    name: Literal["constant", "cosine"] = Field(
+        "constant", description="constant, or half a cosine down to final_fraction (arXiv:1608.03983, no restarts)."
+    )
+    warmup_epochs: float = Field(0, ge=0, description="Epochs in which it first rises from zero, in a straight line.")
+    final_fraction: Rate = Field(0.0, description="cosine: the last learning rate, as a share of the largest.")
+
+
+class Training(Section):
+    epochs: Positive = Field(
+        100, description="Passes over the training images. The example: 10 as a test, 100 for real."
+    )
+    batch_size: Positive = Field(256, description="Images per step; lower it if a device runs out of memory.")
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+
+    @model_validator(mode="after")
+    def _warms_up_in_time(self):
+        check_warmup(self.schedule, self.epochs)
+        return self
+
+
+def check_warmup(schedule: Schedule, epochs: int) -> None:
+    """Raises ValueError if the learning rate is still rising when `epochs` are over."""
+    if schedule.warmup_epochs >= epochs:
+        raise ValueError(
+            f"schedule.warmup_epochs {schedule.warmup_epochs:g} leaves nothing of the {epochs} epochs; "
+            "it must be smaller"
+        )
