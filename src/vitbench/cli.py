@@ -87,7 +87,7 @@ def parity(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile
     """Compare this backend's model with the reference before it may be trained or timed."""
     with logged(log):
         experiment, results = _open(config, model)
-        execution.start(backend, "float32", experiment.accelerator)
+        execution.start(backend, "float32", experiment.accelerator, experiment.allow_cpu)
         from vitbench.steps import parity
 
         parity.run(experiment, results, model, backend)
@@ -154,7 +154,7 @@ def _timed(step: str, files: list[Path], job) -> None:
 
     experiment, results = _open(files, job.model)
     try:
-        import_seconds = execution.start(job.backend, job.precision, experiment.accelerator)
+        import_seconds = execution.start(job.backend, job.precision, experiment.accelerator, experiment.allow_cpu)
         module = importlib.import_module(f"vitbench.steps.{step}")
         status = module.run(experiment, results, job, import_seconds)
     except Exception as error:

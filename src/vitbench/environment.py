@@ -1,7 +1,5 @@
 """Hardware, software and provenance: where and from what a result was made."""
 
-import ast
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -9,9 +7,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Container, Iterable
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 from vitbench import PROCESS_BEGAN
@@ -36,18 +32,6 @@ VARIABLE_PREFIXES = (
     "SLURM_JOB_",
     "NVIDIA_",
 )
-# Change what is reported or said, never what is computed.
-_NOT_COMPUTING = {
-    "vitbench.config",
-    "vitbench.config.dataset",
-    "vitbench.config.models",
-    "vitbench.config.section",
-    "vitbench.config.training",
-    "vitbench.environment",
-    "vitbench.progress",
-    "vitbench.results",
-    "vitbench.records",
-}
 
 
 def collect() -> dict:
@@ -84,55 +68,6 @@ def peak_host_memory_bytes() -> int:
     """The largest resident set of this process so far, bytes, as the kernel counted it."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def fingerprint(*modules: str) -> str:
-    """A digest of what `modules`, and all of vitbench that they import, compute.
-
-    It reads the syntax tree without docstrings, so that a comment, a docstring or a line break changes nothing; an edit
-    that can change a number does.
-    """
-    digest = hashlib.sha256()
-    for module, code in sorted(_closure(modules, leaving_out=_NOT_COMPUTING).items()):
-        digest.update(f"{module}\n{code}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def source_files(*modules: str) -> list[str]:
-    """The files of `modules` and of all of vitbench that they import."""
-    return [str(_module_path(module)) for module in sorted(_closure(modules))]
-
-
-def _closure(modules: Iterable[str], leaving_out: Container[str] = ()) -> dict[str, str]:
-    """The normalised code of `modules` and of all of vitbench that they import, by name."""
-    found: dict[str, str] = {}
-    waiting = list(modules)
-    while waiting:
-        module = waiting.pop()
-        if module not in found and module not in leaving_out:
-            found[module], imported = _module(module)
-            waiting += imported
-    return found
-
-
-@cache
-def _module(name: str) -> tuple[str, list[str]]:
-    """The normalised code of a module of vitbench and the modules of vitbench that it imports."""
-    tree = ast.parse(_module_path(name).read_text())
-    imported = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
-            node.body = node.body[1:]
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "vitbench":
-            children = [f"{node.module}.{alias.name}" for alias in node.names]
-            imported += [node.module, *(child for child in children if _module_path(child))]
-    return ast.dump(tree), [module for module in imported if module != "vitbench"]
-
-
-def _module_path(name: str) -> Path | None:
-    path = Path(__file__).parent.joinpath(*name.split(".")[1:])
-    candidates = (path.with_suffix(".py"), path / "__init__.py")
-    return next((candidate for candidate in candidates if candidate.exists()), None)
 
 
 def _version(package: str) -> str | None:

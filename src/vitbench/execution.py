@@ -6,13 +6,20 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
+from vitbench.progress import UserError
+
 if TYPE_CHECKING:
     import keras
 
     from vitbench.models import Parts
 
+WITHOUT_GPU = (
+    "The example at full size takes days on a CPU; `snakemake estimate` measures how many. To go on without a GPU, "
+    "say --config accelerator=cpu; for a first look in minutes, `make demo`"
+)
 
-class DeviceError(RuntimeError):
+
+class DeviceError(UserError):
     """The device that the config asks for is not there."""
 
 
@@ -39,11 +46,11 @@ def choose_backend(backend: str) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 
-def start(backend: str, precision: str, accelerator: str) -> float:
+def start(backend: str, precision: str, accelerator: str, allow_cpu: bool = False) -> float:
     """Imports Keras on `backend`, sets `precision`, and returns the seconds that the import took.
 
-    Call it once per process, before anything imports Keras. Raises DeviceError if
-    `accelerator` is gpu and there is none.
+    Call it once per process, before anything imports Keras. Raises DeviceError if there is no GPU and `accelerator` is
+    gpu, or auto without `allow_cpu`.
     """
     choose_backend(backend)
     if accelerator == "cpu":
@@ -56,10 +63,8 @@ def start(backend: str, precision: str, accelerator: str) -> float:
         raise RuntimeError(f"Keras was imported before its backend was chosen: it runs on {keras.backend.backend()}")
     seconds = time.perf_counter() - began
     _set_precision(backend, precision)
-    if accelerator == "gpu" and device()["type"] != "gpu":
-        raise DeviceError(
-            f"accelerator is 'gpu', but {backend} finds no GPU here; use 'auto' or 'cpu', or mend the driver"
-        )
+    if accelerator != "cpu" and not (accelerator == "auto" and allow_cpu) and device()["type"] != "gpu":
+        raise DeviceError(f"{backend} finds no GPU here, and accelerator is {accelerator!r}. {WITHOUT_GPU}")
     return seconds
 
 

@@ -11,6 +11,11 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+
+class UserError(Exception):
+    """Something that the user can mend: it ends a step with its one sentence instead of a traceback."""
+
+
 _terminal: TextIO = sys.stderr
 log = logging.getLogger("vitbench")
 
@@ -20,6 +25,7 @@ def logged(path: Path | None) -> Iterator[None]:
     """Sends what this process and its children print to the file `path`, down to native code; progress stays visible.
 
     Python's log lines and the traceback of an exception that leaves the block go there too. None: all to the terminal.
+    A UserError ends the program with exit status 1 and its sentence.
     """
     global _terminal
     if path is not None:
@@ -32,6 +38,9 @@ def logged(path: Path | None) -> Iterator[None]:
     logging.getLogger("absl").setLevel(logging.WARNING)
     try:
         yield
+    except UserError as error:
+        say(f"Error: {error}")
+        raise SystemExit(1) from None
     except Exception:
         log.exception("the job failed")
         raise

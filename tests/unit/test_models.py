@@ -80,6 +80,7 @@ def test_both_executions_compute_the_same_from_the_same_weights():
     parts = models.build("vit", SMALL, CIFAR100)
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
     logits = [
-        execution.assemble(parts, plan, keras.optimizers.SGD()).predict(images, verbose=0) for plan in (PUBLISHED, Plan(True))
+        execution.assemble(parts, plan, keras.optimizers.SGD()).predict(images, verbose=0)
+        for plan in (PUBLISHED, Plan(True))
     ]
     np.testing.assert_allclose(logits[0], logits[1], atol=1e-5)

@@ -1,10 +1,5 @@
-import os
-import time
-
-import psutil
-
 from vitbench.execution import Plan
-from vitbench.steps.tune import choose, in_a_process, search
+from vitbench.steps.tune import choose, search
 
 PLAIN, COMPILED = Plan(jit_compile=False), Plan(jit_compile=True)
 
@@ -65,40 +60,3 @@ def test_without_a_measurement_the_default_stays_and_says_so():
     measure, _ = outcomes(plain=None, compiled=None)
     plan, reason = choose(search([PLAIN, COMPILED], measure, 100))
     assert plan == PLAIN and "no candidate could be measured" in reason
-
-
-def _answer():
-    return {"status": "measured", "pid": os.getpid()}
-
-
-def _hang():
-    import subprocess
-    import sys
-
-    subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"])
-    return {}
-
-
-def _fail():
-    raise MemoryError("no room")
-
-
-def _crash():
-    os.abort()
-
-
-def test_each_candidate_has_a_process_of_its_own():
-    assert in_a_process(_answer, (), float("inf"))["pid"] != os.getpid()
-
-
-def test_a_candidate_that_takes_too_long_is_ended_with_all_that_it_started():
-    began = time.monotonic()
-    assert in_a_process(_hang, (), 3.0)["status"] == "abandoned"
-    assert time.monotonic() - began < 20
-    left = [p for p in psutil.Process().children(recursive=True) if "time.sleep(60)" in " ".join(p.cmdline())]
-    assert left == []
-
-
-def test_a_candidate_that_raises_or_crashes_is_a_record():
-    assert in_a_process(_fail, (), 30) == {"status": "failed", "error": "MemoryError: no room"}
-    assert in_a_process(_crash, (), 30)["error"] == "the process ended with exit code -6"

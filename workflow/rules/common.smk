@@ -1,4 +1,5 @@
 # What the rules share: the validated config, the wildcards it allows, and the input functions.
+import re
 import shlex
 import sys
 from dataclasses import astuple
@@ -6,12 +7,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from vitbench.config import errors as config_errors
-from vitbench.environment import fingerprint, source_files
 from vitbench.records import jobs
 from vitbench.results import Results, whole
+from vitbench.source_code import check_builders, fingerprint, source_files
 
 try:
     experiment = config_errors.parse(config)
+    check_builders(experiment)
 except config_errors.ConfigError as error:
     raise WorkflowError(error)
 
@@ -37,7 +39,7 @@ shell.prefix(
 
 
 wildcard_constraints:
-    model="|".join(experiment.models.parameters()),
+    model="|".join(map(re.escape, experiment.models.parameters())),
     backend="jax|torch|tensorflow",
     execution="published|tuned",
     precision="float32|tf32|mixed_bfloat16",
@@ -64,8 +66,11 @@ def relevant(step):
 
 
 def code(step):
-    """A digest of what the step computes: editing a comment or a figure repeats no measurement."""
-    return fingerprint(f"vitbench.steps.{step}")
+    """A digest of what the step computes: editing a comment or a figure repeats no measurement.
+
+    A model of the user's own counts with what it imports from the folder that Snakemake runs in.
+    """
+    return lambda wildcards: fingerprint(f"vitbench.steps.{step}", *experiment.modules_of(wildcards.get("model")))
 
 
 def timed_threads():

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from vitbench.config.dataset import Dataset
-from vitbench.config.models import Models
+from vitbench.config.models import Models, UsersModel
 from vitbench.config.section import Distinct, Positive, Section, Seed, Slug
 from vitbench.config.training import Training, check_warmup
 
@@ -139,6 +139,11 @@ class Config(Section):
             is_baseline = self.baseline is not None and model == self.baseline.model
             pairs += [(model, backend) for backend in (self.baseline.backends if is_baseline else self.backends)]
         return pairs
+
+    def modules_of(self, model: str | None) -> list[str]:
+        """The modules that a user brings with `model`, or (None) with none."""
+        parameters = self.models.parameters().get(model)
+        return [parameters.module] if isinstance(parameters, UsersModel) else []
 
     def data_backend(self) -> Backend:
         """The backend whose environment the step data runs in."""

@@ -85,6 +85,14 @@ class UsersModel(Section):
     )
     options: dict[str, JsonValue] = Field({}, description="Further keyword arguments of the function.")
 
+    @property
+    def module(self) -> str:
+        return self.builder.split(":")[0]
+
+    @property
+    def function(self) -> str:
+        return self.builder.split(":")[1]
+
 
 Parameters = ViT | ResNet50V2 | UsersModel
 

@@ -2,15 +2,17 @@
 
 import importlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from vitbench.config.models import UsersModel
+from vitbench.progress import UserError
 
 
-class BuilderError(ValueError):
+class BuilderError(UserError):
     """The builder cannot be imported or called, or what it returns is no model of images to logits."""
 
 
@@ -19,7 +21,7 @@ def build(parameters: UsersModel, input_shape: tuple[int, int, int], classes: in
 
     Raises BuilderError.
     """
-    builder = _function(parameters.builder)
+    builder = _function(parameters)
     try:
         model = builder(input_shape, classes, **parameters.options)
     except Exception as error:
@@ -41,16 +43,16 @@ def build(parameters: UsersModel, input_shape: tuple[int, int, int], classes: in
     return model
 
 
-def _function(builder: str):
-    module_name, function_name = builder.split(":")
+def _function(parameters: UsersModel) -> Callable[..., object]:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     try:
-        return getattr(importlib.import_module(module_name), function_name)
-    except AttributeError:
-        raise BuilderError(f"builder {builder}: module {module_name} has no {function_name!r}") from None
+        module = importlib.import_module(parameters.module)
     except Exception as error:
-        raise BuilderError(f"builder {builder}: {module_name} cannot be imported: {error}") from error
+        raise BuilderError(f"builder {parameters.builder}: {parameters.module} cannot be imported: {error}") from error
+    if not callable(function := getattr(module, parameters.function, None)):
+        raise BuilderError(f"builder {parameters.builder}: {parameters.module} has no function {parameters.function!r}")
+    return function
 
 
 def _check_logits(model: keras.Model, builder: str, input_shape: tuple[int, int, int]) -> None:

@@ -4,7 +4,6 @@ Each candidate is measured in a process of its own: its cold cost is real, and a
 that candidate, not the step.
 """
 
-import multiprocessing
 import time
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from vitbench import execution
 from vitbench.config import SCHEMA_VERSION, Config
 from vitbench.environment import process_times
 from vitbench.execution import Plan
+from vitbench.processes import in_a_process
 from vitbench.progress import log, say
 from vitbench.records import Job
 from vitbench.results import Results, read_json, write_json
@@ -78,43 +78,10 @@ def choose(candidates: list[dict]) -> tuple[Plan, str]:
     return Plan(**best["plan"]), reason + (f", {others} abandoned or failed" if others else "")
 
 
-def in_a_process(function: Callable[..., dict], arguments: tuple, limit_seconds: float) -> dict:
-    """What `function` returns in a fresh process; or why it did not: it failed, or took longer than the limit."""
-    import psutil
-
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send, args=(sender, function, arguments), daemon=False)
-    process.start()
-    sender.close()
-    try:
-        if receiver.poll(None if limit_seconds == float("inf") else limit_seconds):
-            return receiver.recv()
-        return {"status": "abandoned"}
-    except EOFError:
-        process.join()
-        return {"status": "failed", "error": f"the process ended with exit code {process.exitcode}"}
-    finally:
-        if process.is_alive():  # compilers that it started must not go on beside the next measurement
-            family = psutil.Process(process.pid).children(recursive=True)
-            process.kill()
-            for child in family:
-                child.kill()
-        process.join()
-
-
-def _send(sender, function: Callable[..., dict], arguments: tuple) -> None:
-    try:
-        sender.send(function(*arguments))
-    except Exception as error:
-        log.exception("the candidate failed")
-        sender.send({"status": "failed", "error": f"{type(error).__name__}: {str(error)[:500]}"})
-
-
 def _measure(config: Config, results: Results, job: Job, plan: Plan) -> dict:
     """Cold cost, step time and predicted training time of one plan, seconds."""
     began = time.perf_counter()
-    execution.start(job.backend, job.precision, config.accelerator)
+    execution.start(job.backend, job.precision, config.accelerator, config.allow_cpu)
     from vitbench import models, optimization, timing
     from vitbench.feeding import Batches, split
     from vitbench.steps import init

@@ -1,0 +1,102 @@
+"""What the code computes, without running it: digests that decide what is repeated, and the files of a step."""
+
+import ast
+import hashlib
+import importlib.util
+from collections.abc import Container, Iterable
+from functools import cache
+from pathlib import Path
+
+from vitbench.config import Config
+from vitbench.config.errors import ConfigError
+
+# Change what is reported or said, never what is computed.
+_NOT_COMPUTING = {
+    "vitbench.config",
+    "vitbench.config.dataset",
+    "vitbench.config.models",
+    "vitbench.config.section",
+    "vitbench.config.training",
+    "vitbench.environment",
+    "vitbench.progress",
+    "vitbench.results",
+    "vitbench.records",
+}
+
+
+def fingerprint(*modules: str) -> str:
+    """A digest of what `modules`, and all of vitbench and of the working folder that they import, compute.
+
+    It reads the syntax tree without docstrings, so that a comment, a docstring or a line break changes nothing; an edit
+    that can change a number does.
+    """
+    digest = hashlib.sha256()
+    for module, code in sorted(_closure(modules, leaving_out=_NOT_COMPUTING).items()):
+        digest.update(f"{module}\n{code}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def source_files(*modules: str) -> list[str]:
+    """The files of `modules` and of all of vitbench that they import."""
+    return [str(_module_path(module)) for module in sorted(_closure(modules))]
+
+
+def check_builders(config: Config) -> None:
+    """Raises ConfigError if the module or the function of a user's model is not there. Nothing is imported."""
+    for name in config.models.parameters():
+        for module in config.modules_of(name):
+            _check_builder(f"models.{name}.builder", module, config.models.parameters()[name].function)
+
+
+def _check_builder(key: str, module: str, function: str) -> None:
+    path = _module_path(module)
+    if path is None:
+        if importlib.util.find_spec(module.split(".")[0]) is None:
+            raise ConfigError(f"{key}: found no module {module} in {Path.cwd()}, nor is it installed")
+        return  # in an installed package; the step init looks at it
+    try:
+        tree = ast.parse(path.read_text())
+    except SyntaxError as error:
+        raise ConfigError(f"{key}: {path} is not valid Python: line {error.lineno}: {error.msg}") from None
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    defined += [t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if hasattr(t, "id")]
+    imported = [alias.asname or alias.name for node in imports for alias in node.names]
+    if function not in (*defined, *imported):
+        raise ConfigError(f"{key}: {path} defines no {function!r}; it defines {', '.join(defined) or 'nothing'}")
+
+
+def _closure(modules: Iterable[str], leaving_out: Container[str] = ()) -> dict[str, str]:
+    """The normalised code of `modules` and of all that they import and that has a source file here, by name."""
+    found: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in found and module not in leaving_out and (path := _module_path(module)):
+            found[module], imported = _module(module, path)
+            waiting += imported
+    return found
+
+
+@cache
+def _module(name: str, path: Path) -> tuple[str, list[str]]:
+    """The normalised code of a module, and the names of what it imports: modules, or what is in them."""
+    tree = ast.parse(path.read_text())
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    imported = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            node.body = node.body[1:]
+        elif isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            origin = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            imported += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
+    return ast.dump(tree), [module for module in imported if module != "vitbench"]
+
+
+def _module_path(name: str) -> Path | None:
+    """The source of a module of vitbench, or of one in the working folder."""
+    root = Path(__file__).parents[1] if name.split(".")[0] == "vitbench" else Path.cwd()
+    path = root.joinpath(*name.split("."))
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.exists()), None)
