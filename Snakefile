@@ -2,6 +2,7 @@
 #
 #   snakemake --cores all                                                    the published experiment
 #   snakemake --cores all --configfile config.yaml workflow/presets/demo.yaml   minutes, on a CPU
+#   snakemake --cores all estimate                                           what it will cost here, from a few steps
 #   add --use-conda to take each step's environment from envs/
 from snakemake.utils import min_version
 
@@ -13,6 +14,7 @@ configfile: "config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
+include: "workflow/rules/estimate.smk"
 include: "workflow/rules/gate.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
@@ -21,8 +23,13 @@ include: "workflow/rules/report.smk"
 localrules:
     all,
     data,
+    estimate,
     tables,
     report,
+
+
+onstart:
+    stop_without_gpu()
 
 
 rule all:

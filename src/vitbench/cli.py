@@ -8,7 +8,7 @@ import typer
 from vitbench import execution
 from vitbench.config import Backend, Config, Execution, Precision
 from vitbench.config import errors as config_errors
-from vitbench.progress import log, logged, say
+from vitbench.progress import UserError, log, logged, say
 from vitbench.results import Results
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -52,11 +52,7 @@ def schema(
 def data(config: ConfigFiles, log: LogFile = None):
     """Make the images as arrays, and a manifest that says what they are."""
     with logged(log):
-        experiment, results = _open(config)
-        execution.choose_backend(experiment.data_backend())
-        from vitbench.steps import data
-
-        data.run(experiment, results)
+        _data(*_open(config))
 
 
 @app.command()
@@ -68,6 +64,30 @@ def init(config: ConfigFiles, model: Model, seed: Seed, log: LogFile = None):
         from vitbench.steps import init
 
         init.run(experiment, results, model, seed)
+
+
+@app.command()
+def sample(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile = None):
+    """Time a few steps of one contestant, for the estimate."""
+    with logged(log):
+        experiment, results = _open(config, model)
+        _sample(experiment, results, model, backend)
+
+
+@app.command()
+def estimate(config: ConfigFiles):
+    """Say what the experiment will cost on this machine; samples the contestants if that was not done yet."""
+    with logged(None):
+        experiment, results = _open(config)
+        from vitbench.steps import estimate
+
+        if not results.manifest.exists():
+            say(f"estimate: the images of {experiment.dataset.name}")
+            _in_a_process(_data, experiment, results)
+        for model, backend in estimate.unsampled(experiment, results):
+            say(f"estimate: a few steps of {model} on {backend}")
+            _in_a_process(_sample, experiment, results, model, backend)
+        estimate.run(experiment, results)
 
 
 @app.command()
@@ -144,6 +164,31 @@ def report(config: ConfigFiles, log: LogFile = None):
         from vitbench.steps import report
 
         report.run(results)
+
+
+def _data(experiment: Config, results: Results) -> dict:
+    execution.choose_backend(experiment.data_backend())
+    from vitbench.steps import data
+
+    data.run(experiment, results)
+    return {"status": "made"}
+
+
+def _sample(experiment: Config, results: Results, model: str, backend: str) -> dict:
+    seconds = execution.start(backend, experiment.precisions[0], experiment.accelerator, allow_cpu=True)
+    from vitbench.steps import sample
+
+    sample.run(experiment, results, model, backend, seconds)
+    return {"status": "sampled"}
+
+
+def _in_a_process(function, *arguments) -> None:
+    """Raises UserError if `function` fails."""
+    from vitbench.processes import in_a_process
+
+    outcome = in_a_process(function, arguments, float("inf"))
+    if "error" in outcome:
+        raise UserError(f"{function.__name__.strip('_')} of {arguments[2:] or 'the images'}: {outcome['error']}")
 
 
 def _timed(step: str, files: list[Path], job) -> None:

@@ -54,6 +54,12 @@ def collect() -> dict:
     }
 
 
+def gpu_present() -> bool:
+    """Whether the kernel has a GPU that a framework may be able to use: NVIDIA's, AMD's, or Windows' through WSL."""
+    devices = Path("/dev")
+    return any(devices.glob("nvidia[0-9]*")) or (devices / "kfd").exists() or (devices / "dxg").exists()
+
+
 def process_times() -> dict:
     """When this process began and now, ISO 8601 in UTC, and the seconds between."""
     now = time.time()

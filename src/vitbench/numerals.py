@@ -65,3 +65,11 @@ def listed(words: Sequence[str]) -> str:
 def counted(n: int, noun: str) -> str:
     """1 seed, 2 seeds."""
     return f"{number(n)} {noun}{'' if n == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """In the unit that a person would choose: '40 s', '12 min', '3.5 h' or '2.1 days'."""
+    for limit, unit, name in ((100, 1, "s"), (6000, 60, "min"), (48 * 3600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.{1 if name == 'h' else 0}f} {name}"
+    return f"{seconds / 86400:.1f} days"

@@ -48,7 +48,8 @@ def logged(path: Path | None) -> Iterator[None]:
 
 def say(message: str) -> None:
     """One line for the person and for the log."""
-    log.info(message)
+    if _terminal is not sys.stderr:
+        log.info(message)
     tqdm.write(message, file=_terminal)
 
 

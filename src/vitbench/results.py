@@ -33,6 +33,9 @@ class Results:
     def init(self, model: str, seed: int) -> Path:
         return self.root / "init" / f"{model}-seed{seed}.weights.h5"
 
+    def sample(self, model: str, backend: str) -> Path:
+        return self.root / "sample" / model / f"{backend}.json"
+
     def tune(self, model: str, backend: str, precision: str) -> Path:
         return self.root / "tune" / model / backend / f"{precision}.json"
 

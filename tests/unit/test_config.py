@@ -207,3 +207,48 @@ def test_what_is_generated_from_the_models_is_up_to_date(path, made):
         difflib.unified_diff(text.splitlines(), made(text).splitlines(), path, "models", lineterm="")
     )
     assert not difference, f"run `make schema`:\n{difference}"
+
+
+def test_what_a_command_line_leaves_as_strings_is_understood():
+    config = parse(
+        {"models": {"vit": "null"}, "seeds": ["1", "2"], "allow_cpu": "true", "baseline": {"epochs": "null"}}
+    )
+    assert list(config.models.parameters()) == ["resnet50v2"]
+    assert (config.seeds, config.allow_cpu, config.baseline.epochs) == ([1, 2], True, None)
+
+
+def test_a_schedule_must_leave_epochs_after_its_warm_up():
+    assert "warmup_epochs 5 leaves nothing of the 5 epochs" in message(
+        {"training": {"epochs": 5, "schedule": {"warmup_epochs": 5}}}
+    )
+    assert "leaves nothing of the 2 epochs" in message(
+        {"baseline": {"epochs": 2}, "training": {"epochs": 5, "schedule": {"warmup_epochs": 3}}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"models": {"vit": {"patch_size": 7}}}, "patch_size 7 does not divide image_size 72; try patch_size 6"),
+        ({"models": {"vit": {"projection_dim": 32}}}, "block_units ends in 64"),
+        ({"models": {"vit": {"num_heads": 5, "key_dim": "split"}}}, "num_heads 5 does not divide projection_dim 64"),
+        ({"accelerator": "cpu", "precisions": ["tf32"]}, "tf32 is a GPU's arithmetic"),
+        ({"dataset": {"source": "parquet", "name": "mine"}}, "needs path, the folder of train*.parquet"),
+        ({"dataset": {"source": "npz", "name": "mine"}}, "needs path, the .npz file"),
+        ({"dataset": {"source": "digits", "name": "mine", "path": "x"}}, "source 'digits' reads no file of yours"),
+        ({"models": {"vit": {"builder": "a:b"}}}, "vit is a model of vitbench"),
+        ({"models": {"own": {"bilder": "a:b"}}}, "needs builder: package.module:function"),
+        ({"models": {"own": {"builder": "a.b"}}}, "models.own.builder"),
+        ({"models": {"../own": {"builder": "a:b"}}}, "becomes part of a path"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_reason(values, words):
+    assert words in message(values)
+
+
+def test_a_users_model_stands_beside_those_built_here():
+    config = parse({"models": {"own": {"builder": "nets.small:build", "options": {"width": 4}}}})
+    assert list(config.models.parameters()) == ["vit", "resnet50v2", "own"]
+    assert ("own", "torch") in config.contestants()
+    assert config.modules_of("own") == ["nets.small"] and config.modules_of("vit") == []
+    assert json.loads(config.relevant("train", "own"))["model"]["options"] == {"width": 4}

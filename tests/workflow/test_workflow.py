@@ -16,9 +16,10 @@ import pandas as pd
 import pytest
 
 from vitbench import records
+from vitbench.environment import gpu_present
 
 REPOSITORY = Path(__file__).parents[2]
-PARTS = ["Snakefile", "config.yaml", "workflow", "profiles", "envs", "src", "reports"]
+PARTS = ["Snakefile", "config.yaml", "workflow", "profiles", "envs", "src", "reports", "examples"]
 TINY = ("--configfile", "config.yaml", str(Path(__file__).parent / "tiny.yaml"))
 BACKENDS = ["jax", "torch", "tensorflow"]
 
@@ -192,6 +193,11 @@ def test_a_new_title_retrains_nothing_and_a_new_learning_rate_does(project):
         ("backends=[jxa]", ["backends.0", "'jxa'", "jax"]),
         ("experiment=../x", ["experiment", "letters, digits"]),
         ("models={vit: {patch_size: 7}}", ["patch_size 7", "image_size"]),
+        (
+            "models={mine: {builder: 'examples.small_cnn:biuld'}}",
+            ["models.mine.builder", "defines no 'biuld'", "build"],
+        ),
+        ("dataset={source: parquet, name: mine}", ["dataset", "needs path"]),
     ],
 )
 def test_a_wrong_config_fails_before_any_job_is_planned(project, wrong, words):
@@ -219,3 +225,47 @@ def test_a_failed_gate_and_a_diverged_run_are_rows_and_the_report_is_made(projec
     (run,) = pd.read_csv(project / "results/hot/tables/runs.csv").to_dict("records")
     assert run["status"] == "diverged" and run["epochs"] == 1
     assert "diverged" in (project / "results/hot/report.html").read_text()
+
+
+def test_a_users_own_model_takes_part_in_every_step(project):
+    models = "models={vit: null, small_cnn: {builder: 'examples.small_cnn:build', options: {width: 4}}}"
+    settings = "experiment=own", "backends=[torch,jax]", "seeds=[0]", models
+    ran = snakemake(project, *TINY, "--config", *settings)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    own = project / "results" / "own"
+    runs, parity = (pd.read_csv(own / "tables" / f"{name}.csv") for name in ("runs", "parity"))
+    assert sorted(zip(runs.model, runs.backend, runs.status, strict=True)) == [
+        ("small_cnn", "jax", "completed"),
+        ("small_cnn", "torch", "completed"),
+    ]
+    assert parity.passed.all() and set(parity.backend) == {"jax", "torch"} and set(parity.reference_backend) == {"jax"}
+    assert "small_cnn" in (own / "report.html").read_text()
+    source = project / "examples" / "small_cnn.py"
+    source.write_text(source.read_text().replace("range(3)", "range(2)"))
+    assert {"init", "tune", "parity", "train", "throughput"} <= planned(project, "--config", *settings)
+
+
+def test_the_estimate_is_a_table_of_every_contestant(project):
+    ran = snakemake(project, "estimate", *TINY, "--config", "backends=[torch]")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (row,) = [line for line in ran.stdout.splitlines() if re.search(r"vit .*torch", line) and "│" in line]
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells[:2] == ["vit", "torch"] and float(cells[2]) > 0 and cells[3] == "2" and cells[7] == "2"
+    assert "In all about" in ran.stdout
+
+
+@pytest.mark.skipif(gpu_present(), reason="this machine has a GPU")
+def test_without_a_gpu_nothing_is_trained_until_told(project):
+    published = snakemake(project)
+    assert published.returncode != 0
+    assert "This machine has no GPU" in published.stdout + published.stderr
+    assert "accelerator=cpu" in published.stdout + published.stderr
+    assert not (project / "results" / "cifar100").exists()
+    (project / "auto.yaml").write_text("accelerator: auto\n")  # as a job on a cluster's node without a GPU would find
+    by_hand = subprocess.run(
+        [sys.executable, "-m", "vitbench", "tune", "--model", "vit", "--backend", "torch"]
+        + ["--config", "config.yaml", "--config", TINY[2], "--config", "auto.yaml"],
+        **{"cwd": project, "capture_output": True, "text": True, "timeout": 120},
+        env=os.environ | {"PYTHONPATH": str(project / "src")},
+    )
+    assert by_hand.returncode == 1 and "torch finds no GPU here" in by_hand.stderr

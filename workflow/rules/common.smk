@@ -7,6 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from vitbench.config import errors as config_errors
+from vitbench.environment import gpu_present
+from vitbench.execution import WITHOUT_GPU
 from vitbench.records import jobs
 from vitbench.results import Results, whole
 from vitbench.source_code import check_builders, fingerprint, source_files
@@ -99,6 +101,18 @@ def every_throughput(wildcards):
 
 def every_parity(wildcards):
     return [str(PATHS.parity(model, backend)) for model, backend in experiment.contestants()]
+
+
+def every_sample(wildcards):
+    return [str(PATHS.sample(model, backend)) for model, backend in experiment.contestants()]
+
+
+def stop_without_gpu():
+    """Ends a local run that would train on a machine without a GPU, unless the config says that it may."""
+    to_run = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    wants_gpu = experiment.accelerator == "auto" and not experiment.allow_cpu
+    if wants_gpu and workflow.is_main_process and workflow.local_exec and "train" in to_run and not gpu_present():
+        raise WorkflowError(f"This machine has no GPU, and accelerator is 'auto'. {WITHOUT_GPU}.")
 
 
 def newest(files):

@@ -193,6 +193,7 @@ class Config(Section):
 _RELEVANT = {
     "data": ["dataset"],
     "init": [],
+    "sample": ["accelerator", "training", "precisions"],
     "tune": ["accelerator", "training", "tuning"],
     "parity": ["accelerator", "parity"],
     "train": ["accelerator", "training"],

@@ -35,10 +35,19 @@ def load(paths: Iterable[Path | str]) -> Config:
 def parse(values: Mapping) -> Config:
     """The config from plain values. Raises ConfigError that lists every fault."""
     try:
-        return Config.model_validate(dict(values))
+        return Config.model_validate(_with_nulls(values))
     except ValidationError as error:
         faults = "\n".join(f"  {_describe(fault)}" for fault in error.errors())
         raise ConfigError(f"the config is not valid:\n{faults}") from None
+
+
+def _with_nulls(value):
+    """The same with None for "null": Snakemake leaves what stands within `--config key={...}` as strings."""
+    if isinstance(value, Mapping):
+        return {key: _with_nulls(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_nulls(item) for item in value]
+    return None if value == "null" else value
 
 
 def _merge(into: dict, extra: Mapping) -> None:

@@ -1,0 +1,101 @@
+"""estimate: what the experiment will cost on this machine, from a few real steps of each contestant."""
+
+import math
+from dataclasses import dataclass
+
+from vitbench.config import Config
+from vitbench.numerals import duration
+from vitbench.results import Results, read_json
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of one contestant. Seconds and bytes; `other_seconds` is what tune and throughput take."""
+
+    model: str
+    backend: str
+    epoch_seconds: float
+    first_step_seconds: float
+    memory_bytes: int
+    runs: int
+    run_seconds: float
+    other_seconds: float
+
+    @property
+    def total_seconds(self) -> float:
+        return self.runs * self.run_seconds + self.other_seconds
+
+
+def run(config: Config, results: Results) -> None:
+    """Prints the table, from the samples."""
+    samples = [read_json(results.sample(model, backend)) for model, backend in config.contestants()]
+    devices = {sample["device"]["name"] or "the CPU" for sample in samples}
+    print_table(config, [of(config, sample) for sample in samples], devices)
+
+
+def unsampled(config: Config, results: Results) -> list[tuple[str, str]]:
+    """The contestants (model, backend) that have no sample made with these settings."""
+    missing = []
+    for model, backend in config.contestants():
+        path = results.sample(model, backend)
+        if not path.exists() or read_json(path)["settings"] != config.relevant("sample", model):
+            missing.append((model, backend))
+    return missing
+
+
+def of(config: Config, sample: dict) -> Estimate:
+    """What `sample`, as the step sample wrote it, comes to for the configured epochs, seeds and measurements.
+
+    Every execution is taken to be as fast as the sampled one, and `tune` to use up its budget.
+    """
+    model, step = sample["model"], sample["step_seconds"]
+    per_image = 1 / sample["inference_images_per_second"]
+    steps = math.ceil(sample["train_images"] / sample["batch_size"])
+    epoch = steps * step + sample["validation_images"] * per_image
+    training = config.epochs_of(model) * epoch
+    timed = config.throughput
+    precisions = len(config.precisions)
+    throughput = 0.0
+    for batch_size in config.batch_sizes():
+        for seconds in (step * batch_size / sample["batch_size"], per_image * batch_size):
+            block = max(timed.steps_per_block * seconds, timed.block_seconds)
+            # The step distribution that follows the blocks of training is as long as one of them.
+            throughput += timed.warmup_steps * seconds + (timed.blocks + 1) * block
+    other = precisions * config.tuning.budget_seconds
+    other += precisions * len(config.executions.throughput) * (sample["cold_seconds"] + throughput)
+    return Estimate(
+        model=model,
+        backend=sample["backend"],
+        epoch_seconds=epoch,
+        first_step_seconds=sample["first_step_seconds"],
+        memory_bytes=sample["peak_device_memory_bytes"] or sample["peak_host_memory_bytes"],
+        runs=precisions * len(config.executions.train) * len(config.seeds_of(model)),
+        run_seconds=sample["cold_seconds"] + training + sample["test_images"] * per_image,
+        other_seconds=other,
+    )
+
+
+def print_table(config: Config, estimates: list[Estimate], devices: set[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{config.experiment}: estimate for {', '.join(sorted(devices))}", title_justify="left")
+    table.add_column("model")
+    table.add_column("backend")
+    headings = ("s per epoch", "epochs", "first step, s", "memory, GB", "time per run", "runs", "all of it")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for e in estimates:
+        table.add_row(
+            *(e.model, e.backend, f"{e.epoch_seconds:.3g}", str(config.epochs_of(e.model))),
+            *(f"{e.first_step_seconds:.1f}", f"{e.memory_bytes / 1e9:.1f}", duration(e.run_seconds), str(e.runs)),
+            duration(e.total_seconds),
+        )
+    console = Console(width=None if Console().is_terminal else 120)
+    console.print(table)
+    total = sum(e.total_seconds for e in estimates)
+    console.print(
+        f"In all about {duration(total)}, one job at a time. Every execution is taken to be as fast as the one that was"
+        " sampled; the last column includes tune and throughput.",
+        highlight=False,
+    )

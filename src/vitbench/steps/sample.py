@@ -1,0 +1,46 @@
+"""sample: a few real steps of one contestant, from which the step estimate works out the whole experiment."""
+
+import time
+
+from vitbench import execution, models, optimization, timing
+from vitbench.config import SCHEMA_VERSION, Config
+from vitbench.environment import peak_host_memory_bytes, process_times
+from vitbench.feeding import Batches, in_even_batches, split
+from vitbench.results import Results, read_json, write_json
+
+STEPS = 2  # at least, in a block
+BLOCK_SECONDS = 1.0
+
+
+def run(config: Config, results: Results, model: str, backend: str, import_seconds: float) -> None:
+    """Times `model` as this backend runs it by default, training and inference, from weights of its own."""
+    began = time.perf_counter()
+    parts = models.build(model, config.models.parameters()[model], read_json(results.manifest))
+    data = split(results, config.dataset.validation_fraction)
+    images, labels = data["train"]
+    optimizer = optimization.build(config.training, config.epochs_of(model), len(images))
+    network = execution.assemble(parts, execution.candidates(backend)[0], optimizer)
+    build_seconds = time.perf_counter() - began
+    training = Batches(images, labels, config.training.batch_size, seed=0, steps=STEPS)
+    first_step_seconds = timing.first_step(network, training)
+    trained = timing.train_blocks(network, training, warmup_steps=1, blocks=1, block_seconds=BLOCK_SECONDS)
+    evaluation = in_even_batches(*data["validation"])
+    first_inference_seconds = timing.first_inference(network, evaluation)
+    inferred, _ = timing.infer(network, evaluation, warmup_steps=1, blocks=1, block_seconds=BLOCK_SECONDS)
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        **{"experiment": config.experiment, "model": model, "backend": backend},
+        "settings": config.relevant("sample", model),
+        "batch_size": config.training.batch_size,
+        "cold_seconds": import_seconds + build_seconds + first_step_seconds + first_inference_seconds,
+        "first_step_seconds": first_step_seconds,
+        "step_seconds": timing.step_seconds(trained),
+        "inference_images_per_second": timing.images_per_second(inferred),
+        **{"train_images": len(images), "validation_images": len(data["validation"][0])},
+        "test_images": len(data["test"][0]),
+        "peak_host_memory_bytes": peak_host_memory_bytes(),
+        "peak_device_memory_bytes": execution.peak_device_memory_bytes(),
+        "device": execution.device(),
+        **process_times(),
+    }
+    write_json(results.sample(model, backend), content)
