@@ -24,14 +24,14 @@ test: $(READY) lint ## lint and run the tests
 	python -m pytest $(PYTEST_ARGS)
 
 lint: $(READY) ## check style and rules
-	ruff check src tests envs examples
-	ruff format --check src tests envs examples
+	ruff check src tests envs examples benchmarks
+	ruff format --check src tests envs examples benchmarks
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
 format: $(READY) ## put the code into the form that lint asks for
-	ruff check --fix src tests envs examples
-	ruff format src tests envs examples
+	ruff check --fix src tests envs examples benchmarks
+	ruff format src tests envs examples benchmarks
 	snakefmt Snakefile workflow
 
 lock: $(READY) ## write envs/ anew from pyproject.toml

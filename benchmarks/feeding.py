@@ -1,0 +1,83 @@
+"""How much of a training step is spent on feeding: python benchmarks/feeding.py [full|demo] [batch size]
+
+For each backend, in a process of its own: seconds per step of the ViT, and of a model that does next to nothing (one
+weight per channel and class) with the same batches. What the second takes is feeding and Keras' own loop, so its share
+of the first is an upper bound for what feeding costs. Beside it the same small model fed with whole arrays instead of
+`feeding.Batches`, to see what drawing the batches ourselves costs.
+"""
+
+import statistics
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from vitbench.config import BACKENDS, Config
+from vitbench.config.errors import load
+from vitbench.processes import in_a_process
+
+ROUNDS = 3
+STEPS = {"full": 3, "demo": 60}
+NEXT_TO_NOTHING_STEPS = 200
+
+
+def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
+    """Seconds per step, by what was fed and to what, one value per round."""
+    from vitbench import execution
+
+    execution.start(backend, "float32", config.accelerator, allow_cpu=True)
+    import keras
+    import numpy as np
+
+    from vitbench import models, optimization, timing
+    from vitbench.feeding import Batches
+
+    images = np.random.default_rng(0).integers(0, 256, (50_000, 32, 32, 3), np.uint8)
+    labels = np.random.default_rng(1).integers(0, 100, 50_000).astype(np.int32)
+    normalization = {"mean": [120.0] * 3, "variance": [4000.0] * 3}
+    manifest = {"image_shape": [32, 32, 3], "class_names": [""] * 100, "normalization": normalization}
+    parts = models.build("vit", config.models.vit, manifest)
+    plan = execution.candidates(backend)[0]
+    vit = execution.assemble(parts, plan, optimization.build(config.training, 1, len(images)))
+
+    pixels = keras.Input((32, 32, 3))
+    nothing = keras.Model(pixels, keras.layers.Dense(100)(keras.layers.GlobalAveragePooling2D()(pixels)))
+    nothing.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True), jit_compile=plan.jit_compile)
+
+    def in_batches(n):
+        return Batches(images, labels, batch_size, seed=0, steps=n)
+
+    found = {"vit": [], "nothing": [], "nothing, arrays": []}
+    timing.first_step(vit, in_batches(1))
+    timing.first_step(nothing, in_batches(1))
+    n = NEXT_TO_NOTHING_STEPS
+    whole = images[: n * batch_size], labels[: n * batch_size]
+    for round_ in range(ROUNDS + 1):
+        clocks = {name: timing.BlockClock() for name in found}
+        vit.fit(in_batches(steps), verbose=0, shuffle=False, callbacks=[clocks["vit"]])
+        nothing.fit(in_batches(n), verbose=0, shuffle=False, callbacks=[clocks["nothing"]])
+        nothing.fit(*whole, batch_size=batch_size, verbose=0, shuffle=True, callbacks=[clocks["nothing, arrays"]])
+        if round_:  # the first one warms up
+            for name, clock in clocks.items():
+                taken = steps if name == "vit" else len(whole[0]) / batch_size if "arrays" in name else n
+                found[name].append(clock.seconds[0] / taken)
+    return found
+
+
+def main(size: str = "full", batch_size: str = "64") -> None:
+    root = Path(__file__).parents[1]
+    preset = [root / "workflow" / "presets" / "demo.yaml"] if size == "demo" else []
+    config = load([root / "config.yaml", *preset])
+    print(f"{size} size, batch {batch_size}: median over {ROUNDS} rounds, ms per step")
+    print(f"{'backend':12}{'ViT':>10}{'feeding, at most':>18}{'share':>9}{'fed as arrays':>15}")
+    for backend in BACKENDS:
+        found = in_a_process(measure, (backend, config, int(batch_size), STEPS[size]), float("inf"))
+        if "error" in found:
+            print(f"{backend:12}{found['error']}")
+            continue
+        vit, nothing, arrays = (1000 * statistics.median(seconds) for seconds in found.values())
+        print(f"{backend:12}{vit:10.1f}{nothing:18.2f}{nothing / vit:9.2%}{arrays:15.2f}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
