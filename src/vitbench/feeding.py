@@ -3,8 +3,6 @@
 import keras
 import numpy as np
 
-from vitbench.results import Results
-
 
 class Batches(keras.utils.PyDataset):
     """Batches of (images, labels) in an order that a seed and the epoch decide.
@@ -28,7 +26,7 @@ class Batches(keras.utils.PyDataset):
             chosen = np.take(self._order, range(step * self.batch_size, (step + 1) * self.batch_size), mode="wrap")
         else:
             chosen = self._order[step * self.batch_size : (step + 1) * self.batch_size]
-        return self.images[chosen], self.labels[chosen]
+        return np.asarray(self.images[chosen]), np.asarray(self.labels[chosen])  # copies in memory, no longer mapped
 
     def on_epoch_end(self) -> None:
         self.epoch += 1
@@ -50,17 +48,3 @@ def in_even_batches(images, labels, most: int = 512) -> Batches:
 def order(n: int, seed: int | None, epoch: int) -> np.ndarray:
     """int64 (n,): the order of `n` images in `epoch`, the same wherever it is drawn."""
     return np.arange(n) if seed is None else np.random.default_rng([seed, epoch]).permutation(n)
-
-
-def split(results: Results, validation_fraction: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """(images, labels) of train, validation and test; validation is the last part of the training images.
-
-    images uint8 (n, H, W, 3), labels int32 (n,).
-    """
-    images, labels = np.load(results.images("train")), np.load(results.labels("train"))
-    first_held_out = int(len(images) * (1 - validation_fraction))  # as Keras' validation_split cuts
-    return {
-        "train": (images[:first_held_out], labels[:first_held_out]),
-        "validation": (images[first_held_out:], labels[first_held_out:]),
-        "test": (np.load(results.images("test")), np.load(results.labels("test"))),
-    }

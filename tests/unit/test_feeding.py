@@ -2,8 +2,9 @@ import itertools
 
 import numpy as np
 
-from vitbench.feeding import Batches, in_even_batches, order, split
+from vitbench.feeding import Batches, in_even_batches, order
 from vitbench.results import Results
+from vitbench.splits import split
 
 IMAGES = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1).repeat(3, axis=-1)
 LABELS = np.arange(10, dtype=np.int32)

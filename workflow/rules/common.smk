@@ -81,6 +81,20 @@ def timed_threads():
     return max(1, (workflow.cores or 1) // gpus)
 
 
+def dataset_files(wildcards):
+    """The user's files that the data set is made from; when they change, it is made again."""
+    dataset = experiment.dataset
+    if dataset.path is None:
+        return []
+    found = sorted(Path(dataset.path).glob("*.parquet")) if dataset.source == "parquet" else [Path(dataset.path)]
+    if existing := [str(file) for file in found if file.exists()]:
+        return existing
+    if PATHS.manifest.exists():
+        return []  # the images were made; without the files they stay as they are
+    kind = "a folder with train*.parquet and test*.parquet" if dataset.source == "parquet" else "an .npz file"
+    raise WorkflowError(f"dataset.path {dataset.path}: not found in {Path.cwd()}; it should be {kind}.")
+
+
 def first_seed_init(wildcards):
     return f"{RESULTS}/init/{wildcards.model}-seed{experiment.seeds_of(wildcards.model)[0]}.weights.h5"
 

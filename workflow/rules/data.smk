@@ -2,6 +2,8 @@
 
 
 rule data:
+    input:
+        dataset_files,
     output:
         manifest=f"{RESULTS}/data/manifest.json",
         arrays=expand(
@@ -10,7 +12,7 @@ rule data:
         ),
     log:
         f"{LOGS}/data.log",
-    retries: 3
+    retries: 3 if experiment.dataset.source == "keras" else 0
     conda:
         environment(experiment.data_backend())
     params:

@@ -1,92 +1,121 @@
 """data: the images as uint8 arrays, and a manifest that says what they are. The only step that may use the network."""
 
 import hashlib
-import io
 
 import numpy as np
 
 from vitbench.config import SCHEMA_VERSION, Config
-from vitbench.config.dataset import Dataset
+from vitbench.progress import say
 from vitbench.results import Results, whole, write_json
+from vitbench.sources import SOURCES, Arrays
+from vitbench.sources.errors import DataError
+from vitbench.splits import first_held_out
 
-# Arrays of a source: x uint8 (n, H, W, 3), y int32 (n,); and the names of the classes.
-Arrays = dict[str, np.ndarray]
+AT_ONCE = 4096  # images
 
 
 def run(config: Config, results: Results) -> None:
-    arrays, class_names = SOURCES[config.dataset.source](config.dataset)
+    """Writes the arrays and, last, the manifest. Raises DataError before anything is written."""
+    dataset = config.dataset
+    arrays, class_names = SOURCES[dataset.source](dataset)
     arrays = check(arrays, class_names)
-    if config.dataset.subset is not None:
-        chosen = even_subset(arrays["y_train"], config.dataset.subset)
+    if dataset.subset is not None:
+        chosen = even_subset(arrays["y_train"], dataset.subset)
         arrays["x_train"], arrays["y_train"] = arrays["x_train"][chosen], arrays["y_train"][chosen]
+    facts = examine(arrays, class_names, dataset.validation_fraction)
+    mean, variance = channel_moments(arrays["x_train"])
+    results.manifest.unlink(missing_ok=True)  # while arrays are exchanged, nothing says that they belong together
     checksums = {}
     for name, array in arrays.items():
-        content = io.BytesIO()
-        np.save(content, array)
         with whole(results.root / "data" / f"{name}.npy") as path:
-            path.write_bytes(content.getvalue())
-        checksums[f"{name}.npy"] = hashlib.sha256(content.getvalue()).hexdigest()
-    mean, variance = channel_moments(arrays["x_train"])
+            with path.open("wb") as file:
+                np.save(file, array)
+            with path.open("rb") as file:
+                checksums[f"{name}.npy"] = hashlib.file_digest(file, "sha256").hexdigest()
     write_json(
         results.manifest,
         {
             "schema_version": SCHEMA_VERSION,
-            "source": config.dataset.source,
-            "name": config.dataset.name,
+            "source": dataset.source,
+            "name": dataset.name,
             "train_images": len(arrays["x_train"]),
             "test_images": len(arrays["x_test"]),
             "image_shape": list(arrays["x_train"].shape[1:]),
             "class_names": class_names,
             "normalization": {"mean": mean, "variance": variance},
+            **facts,
             "sha256": checksums,
         },
     )
 
 
-def digits(dataset: Dataset) -> tuple[Arrays, list[str]]:
-    """scikit-learn's 1 797 handwritten digits, 8×8, 17 grey levels as 0–255 RGB; a stratified fifth for testing."""
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    grey, labels = load_digits(return_X_y=True)
-    images = np.round(grey.reshape(-1, 8, 8, 1) * 255 / 16).astype(np.uint8).repeat(3, axis=-1)
-    x_train, x_test, y_train, y_test = train_test_split(images, labels, test_size=360, stratify=labels, random_state=0)
-    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}, [str(d) for d in range(10)]
-
-
-def keras_datasets(dataset: Dataset) -> tuple[Arrays, list[str]]:
-    """CIFAR-10 or CIFAR-100 from keras.datasets, which checks the download's SHA-256 and honours KERAS_HOME."""
-    import keras
-
-    (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, dataset.name).load_data()
-    arrays = {"x_train": x_train, "y_train": y_train.ravel(), "x_test": x_test, "y_test": y_test.ravel()}
-    return arrays, [str(label) for label in range(int(y_train.max()) + 1)]
-
-
-SOURCES = {"digits": digits, "keras": keras_datasets}
-
-
 def check(arrays: Arrays, class_names: list[str]) -> Arrays:
-    """The arrays in the types that every later step relies on. Raises ValueError, naming the array, if not."""
+    """The arrays in the types that every later step relies on. Raises DataError, naming the array, if that fails."""
     for split in ("train", "test"):
         x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
+        if len(x) == 0:
+            raise DataError(f"x_{split}: there is no image in it")
         if x.dtype != np.uint8 or x.ndim != 4 or x.shape[-1] != 3:
-            raise ValueError(f"x_{split}: expected uint8 (n, height, width, 3), found {x.dtype} {x.shape}")
-        if y.shape != (len(x),) or y.min() < 0 or y.max() >= len(class_names):
-            raise ValueError(
-                f"y_{split}: expected {len(x)} labels of 0–{len(class_names) - 1}, "
-                f"found shape {y.shape}, values {y.min()}–{y.max()}"
+            raise DataError(
+                f"x_{split}: expected images as uint8 (n, height, width, 3), 0–255, found {x.dtype} {x.shape}"
             )
+        if y.shape != (len(x),) or not np.issubdtype(y.dtype, np.integer):
+            raise DataError(f"y_{split}: expected {len(x)} whole numbers, found {y.dtype} {y.shape}")
+        if y.min() < 0 or y.max() >= len(class_names):
+            raise DataError(
+                f"y_{split}: expected labels of 0–{len(class_names) - 1}, as there are {len(class_names)} class names,"
+                f" found {y.min()}–{y.max()}"
+            )
+    train, test = (arrays[f"x_{split}"].shape[1:] for split in ("train", "test"))
+    if train != test:
+        raise DataError(f"x_test: its images have shape {test}, those of x_train {train}; both should have the same")
+    if len(class_names) < 2:
+        raise DataError("y_train: there is one class only, so there is nothing to learn; expected two or more")
     return {name: array.astype(np.int32) if name.startswith("y") else array for name, array in arrays.items()}
+
+
+def examine(arrays: Arrays, class_names: list[str], validation_fraction: float) -> dict:
+    """What the manifest says about the use of the images; what is doubtful is said aloud, too.
+
+    Raises DataError if the split leaves nothing for training or for validation.
+    """
+    n = len(arrays["x_train"])
+    split = first_held_out(n, validation_fraction)
+    if split == 0 or split == n:
+        raise DataError(
+            f"dataset.validation_fraction {validation_fraction:g} of {n} training images leaves {split} for "
+            f"training and {n - split} for validation; both need one or more"
+        )
+    classes = np.arange(len(class_names))
+    parts = {"training": arrays["y_train"][:split], "validation": arrays["y_train"][split:], "test": arrays["y_test"]}
+    absent = {part: np.setdiff1d(classes, labels).tolist() for part, labels in parts.items()}
+    for part, missing in absent.items():
+        if missing:
+            first = class_names[missing[0]]
+            say(f"data: {len(missing)} of {len(classes)} classes have no {part} image, among them {first}")
+    common = overlap(arrays["x_train"], arrays["x_test"])
+    if common:
+        say(f"data: {common} of {len(arrays['x_test'])} test images are also among the training images")
+    return {
+        "validation_images": n - split,
+        "classes_without_images": absent,
+        "test_images_in_train": common,
+    }
+
+
+def overlap(train: np.ndarray, test: np.ndarray) -> int:
+    """How many of the images `test` (n, H, W, 3) are, pixel for pixel, among `train` (m, H, W, 3)."""
+    known = {hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in train}
+    return sum(hashlib.blake2b(image.tobytes(), digest_size=16).digest() in known for image in test)
 
 
 def even_subset(labels: np.ndarray, n: int) -> np.ndarray:
     """int64 (n,): indices, ascending, of `n` of the images, classes as evenly as they allow, drawn with seed 0.
 
-    Raises ValueError if there are fewer than `n`.
+    Raises DataError if there are fewer than `n`.
     """
     if n > len(labels):
-        raise ValueError(f"dataset.subset is {n}, but there are only {len(labels)} training images")
+        raise DataError(f"dataset.subset is {n}, but there are only {len(labels)} training images")
     shuffled = np.random.default_rng(0).permutation(len(labels))
     # The rank of each image within its class decides: all firsts, then all seconds, and so on.
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
@@ -97,8 +126,11 @@ def even_subset(labels: np.ndarray, n: int) -> np.ndarray:
 
 def channel_moments(images: np.ndarray) -> tuple[list[float], list[float]]:
     """Mean and variance of each channel over all pixels of uint8 (n, H, W, C), in float64, as Normalization.adapt."""
-    counts = [np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[-1])]
-    levels = np.arange(256)
+    levels, channels = np.arange(256), range(images.shape[-1])
+    counts = [np.zeros(256, np.int64) for _ in channels]
+    for begin in range(0, len(images), AT_ONCE):
+        for c in channels:
+            counts[c] += np.bincount(images[begin : begin + AT_ONCE, ..., c].ravel(), minlength=256)
     means = [float(np.average(levels, weights=count)) for count in counts]
     variances = [float(np.average((levels - m) ** 2, weights=c)) for m, c in zip(means, counts, strict=True)]
     return means, variances

@@ -5,8 +5,9 @@ import time
 from vitbench import execution, models, optimization, timing
 from vitbench.config import SCHEMA_VERSION, Config
 from vitbench.environment import peak_host_memory_bytes, process_times
-from vitbench.feeding import Batches, in_even_batches, split
+from vitbench.feeding import Batches, in_even_batches
 from vitbench.results import Results, read_json, write_json
+from vitbench.splits import split
 
 STEPS = 2  # at least, in a block
 BLOCK_SECONDS = 1.0

@@ -8,10 +8,11 @@ import numpy as np
 from vitbench import execution, models, optimization, timing
 from vitbench.config import Config
 from vitbench.environment import peak_host_memory_bytes
-from vitbench.feeding import Batches, split
+from vitbench.feeding import Batches
 from vitbench.progress import Bar
 from vitbench.records import THROUGHPUT_VALUES, Job, gate, write_throughput
 from vitbench.results import Results, read_json
+from vitbench.splits import split
 from vitbench.steps import init, tune
 
 PHASES = ("train", "infer")

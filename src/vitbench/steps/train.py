@@ -8,10 +8,11 @@ import keras
 from vitbench import execution, models, optimization, timing
 from vitbench.config import Config
 from vitbench.environment import peak_host_memory_bytes
-from vitbench.feeding import Batches, in_even_batches, split
+from vitbench.feeding import Batches, in_even_batches
 from vitbench.progress import Bar, log
 from vitbench.records import EPOCH_VALUES, Job, finite, gate, write_run
 from vitbench.results import Results, read_json, whole
+from vitbench.splits import split
 from vitbench.steps import init, tune
 
 

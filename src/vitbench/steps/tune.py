@@ -83,7 +83,8 @@ def _measure(config: Config, results: Results, job: Job, plan: Plan) -> dict:
     began = time.perf_counter()
     execution.start(job.backend, job.precision, config.accelerator, config.allow_cpu)
     from vitbench import models, optimization, timing
-    from vitbench.feeding import Batches, split
+    from vitbench.feeding import Batches
+    from vitbench.splits import split
     from vitbench.steps import init
 
     parts = models.build(job.model, config.models.parameters()[job.model], read_json(results.manifest))
