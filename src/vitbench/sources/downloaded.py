@@ -1,5 +1,8 @@
 """CIFAR-100 and CIFAR-10 as `keras.datasets` has them, and the names of their classes."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 
 from vitbench.config.dataset import Dataset
@@ -30,7 +33,7 @@ def keras_datasets(dataset: Dataset) -> tuple[dict[str, np.ndarray], list[str]]:
     except Exception as error:
         raise DataError(
             f"{dataset.name} could not be had: {error}; run `snakemake data` once where there is a network, "
-            f"and copy its {keras.config.keras_home()}/datasets, or let KERAS_HOME point to it"
+            f"and copy its {Path(os.environ.get('KERAS_HOME', '~/.keras'), 'datasets')}, or let KERAS_HOME point to it"
         ) from error
     arrays = {"x_train": x_train, "y_train": y_train.ravel(), "x_test": x_test, "y_test": y_test.ravel()}
     return arrays, CLASS_NAMES[dataset.name]
