@@ -7,16 +7,17 @@ import numpy as np
 class Batches(keras.utils.PyDataset):
     """Batches of (images, labels) in an order that a seed and the epoch decide.
 
-    images: uint8 (n, H, W, 3). labels: int32 (n,). `seed` None keeps the order. With `steps`, an epoch has exactly that
-    many full batches, going round the images as often as it takes; otherwise it is one pass, the last batch smaller.
+    The epoch is the one that was last begun, at first 0. It is not counted here, since Keras calls on_epoch_end once
+    more than there are epochs. images: uint8 (n, H, W, 3). labels: int32 (n,). `seed` None keeps the order. With
+    `steps`, an epoch has exactly that many full batches, going round the images as often as it takes; otherwise it is
+    one pass, the last batch smaller.
     """
 
     def __init__(self, images, labels, batch_size: int, seed: int | None = None, steps: int | None = None):
         super().__init__(workers=1, use_multiprocessing=False)
         self.images, self.labels = images, labels
         self.batch_size, self.seed, self.steps = batch_size, seed, steps
-        self.epoch = 0
-        self._draw()
+        self.begin(0)
 
     def __len__(self) -> int:
         return self.steps or -(-len(self.images) // self.batch_size)
@@ -28,15 +29,24 @@ class Batches(keras.utils.PyDataset):
             chosen = self._order[step * self.batch_size : (step + 1) * self.batch_size]
         return np.asarray(self.images[chosen]), np.asarray(self.labels[chosen])  # copies in memory, no longer mapped
 
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
-        self._draw()
-
-    def _draw(self) -> None:
-        self._order = order(len(self.images), self.seed, self.epoch)
+    def begin(self, epoch: int) -> None:
+        """Puts the images into the order of `epoch`; to be called when fit begins it."""
+        self.epoch = epoch
+        self._order = order(len(self.images), self.seed, epoch)
 
 
-def in_even_batches(images, labels, most: int = 512) -> Batches:
+class Epochs(keras.callbacks.Callback):
+    """Begins each epoch of `batches` when fit begins it."""
+
+    def __init__(self, batches: Batches):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.batches.begin(epoch)
+
+
+def in_even_batches(images, labels, most: int) -> Batches:
     """One pass in order, for evaluation, in as few batches of at most `most` images as there can be, as even as can be.
 
     Where the numbers allow it all batches have one size, so that a compiler sees one shape.

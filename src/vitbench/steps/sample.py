@@ -25,7 +25,7 @@ def run(config: Config, results: Results, model: str, backend: str, import_secon
     training = Batches(images, labels, config.training.batch_size, seed=0, steps=STEPS)
     first_step_seconds = timing.first_step(network, training)
     trained = timing.train_blocks(network, training, warmup_steps=1, blocks=1, block_seconds=BLOCK_SECONDS)
-    evaluation = in_even_batches(*data["validation"])
+    evaluation = in_even_batches(*data["validation"], most=config.training.batch_size)
     first_inference_seconds = timing.first_inference(network, evaluation)
     inferred, _ = timing.infer(network, evaluation, warmup_steps=1, blocks=1, block_seconds=BLOCK_SECONDS)
     content = {

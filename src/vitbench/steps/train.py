@@ -8,7 +8,7 @@ import keras
 from vitbench import execution, models, optimization, timing
 from vitbench.config import Config
 from vitbench.environment import peak_host_memory_bytes
-from vitbench.feeding import Batches, in_even_batches
+from vitbench.feeding import Batches, Epochs, in_even_batches
 from vitbench.progress import Bar, log
 from vitbench.records import EPOCH_VALUES, Job, finite, gate, write_run
 from vitbench.results import Results, read_json, whole
@@ -36,9 +36,9 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
     model.fit(
         batches,
         epochs=epochs,
-        validation_data=in_even_batches(*data["validation"]),
+        validation_data=in_even_batches(*data["validation"], most=config.training.batch_size),
         shuffle=False,
-        callbacks=[record],
+        callbacks=[Epochs(batches), record],
         verbose=0,
     )
     values = {
@@ -51,7 +51,8 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
     }
     if record.best_epoch is not None:
         parts.classifier.load_weights(best_weights)
-        test = model.evaluate(in_even_batches(*data["test"]), return_dict=True, verbose=0)
+        test_batches = in_even_batches(*data["test"], most=config.training.batch_size)
+        test = model.evaluate(test_batches, return_dict=True, verbose=0)
         values |= {f"test_{name}": float(value) for name, value in test.items()}
     audit = execution.audit(model)
     values |= {k: audit[k] for k in ("jit_compile_effective", "tf32_effective", "keras_version", "backend_version")}

@@ -1,0 +1,24 @@
+"""Runs a module on every backend, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+BACKENDS = ("jax", "torch", "tensorflow")
+REPOSITORY = Path(__file__).parents[2]
+
+
+def on_every_backend(module: str, *arguments: str, at_once: int = 2) -> None:
+    """Raises AssertionError with what a process printed if it failed."""
+
+    def run(backend: str) -> None:
+        path = os.pathsep.join(str(REPOSITORY / folder) for folder in ("src", "tests"))
+        environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"}
+        command = [sys.executable, "-m", module, *arguments]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+        assert ran.returncode == 0, f"{backend}: {ran.stderr[-4000:]}"
+
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(run, BACKENDS))
