@@ -3,6 +3,7 @@
 import pandas as pd
 
 from vitbench.config import Config
+from vitbench.config.training import Training
 from vitbench.numerals import counted, listed, number, percent, share
 
 
@@ -15,9 +16,8 @@ def described(config: Config, manifest: dict) -> list[str]:
     return [
         f"Data: {config.dataset.name}, {number(manifest.get('train_images'))} training images, of which the last "
         f"{percent(config.dataset.validation_fraction)} are held out for validation, and "
-        f"{number(manifest.get('test_images'))} test images of {shape} values.",
-        f"Training: {listed(epochs)}, batch size {training.batch_size}, AdamW with learning rate "
-        f"{training.optimizer.learning_rate:g} and weight decay {training.optimizer.weight_decay:g}, "
+        f"{number(manifest.get('test_images'))} test images of {shape} values.{_overlap(manifest)}",
+        f"Training: {listed(epochs)}, batch size {training.batch_size}, {_optimizer(training)}, "
         f"{'seeds' if len(config.seeds) > 1 else 'seed'} {listed([str(seed) for seed in config.seeds])}. Every backend "
         "starts from the same weights; the weights of the best validation accuracy are evaluated on the test images.",
         f"Throughput: after the first step and {counted(timed.warmup_steps, 'warm-up step')}, {timed.blocks} blocks "
@@ -29,6 +29,23 @@ def described(config: Config, manifest: dict) -> list[str]:
         f"Statistics: runs of the same seed are paired; intervals cover {confidence}. Accuracies closer than {margin} "
         "count as equivalent.",
     ]
+
+
+def _overlap(manifest: dict) -> str:
+    common = manifest.get("test_images_in_train") or 0
+    return f" {number(common)} of the test images are also among the training images." if common else ""
+
+
+def _optimizer(training: Training) -> str:
+    optimizer, schedule = training.optimizer, training.schedule
+    names = {"adamw": "AdamW", "sgd": "SGD with momentum", "lion": "Lion"}
+    words = f"{names[optimizer.name]} with learning rate {optimizer.learning_rate:g}"
+    if schedule.warmup_epochs:
+        words += f" after a warm-up of {schedule.warmup_epochs:g} epochs"
+    if schedule.name == "cosine":
+        words += f", falling by a cosine to {percent(schedule.final_fraction)} of it,"
+    by = "not multiplied" if optimizer.decay == "independent" else "multiplied"
+    return f"{words} and weight decay {optimizer.weight_decay:g}, {by} by the learning rate"
 
 
 def sameness(parity: pd.DataFrame) -> str:

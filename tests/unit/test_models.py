@@ -1,3 +1,7 @@
+import ast
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -84,3 +88,12 @@ def test_both_executions_compute_the_same_from_the_same_weights():
         for plan in (PUBLISHED, Plan(True))
     ]
     np.testing.assert_allclose(logits[0], logits[1], atol=1e-5)
+
+
+def test_models_are_built_from_keras_alone():
+    allowed = {"keras", "numpy", "vitbench", *sys.stdlib_module_names}
+    for path in Path(models.__file__).parent.glob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        imported = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        imported += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+        assert {name.split(".")[0] for name in imported} <= allowed, path

@@ -135,3 +135,17 @@ def test_comparisons_of_another_model_do_not_count():
     foreign = tables["comparisons"].assign(model="resnet50v2", verdict="different")
     _, accuracy = narrative.answer(tables["runs"], tables["throughput"], pd.DataFrame(foreign), settings)
     assert "no difference between backends is shown" in accuracy
+
+
+def test_the_method_names_optimiser_decay_schedule_and_overlap():
+    training = {
+        "optimizer": {"name": "sgd", "learning_rate": 0.1, "weight_decay": 0.05, "decay": "independent"},
+        "schedule": {"name": "cosine", "warmup_epochs": 2, "final_fraction": 0.05},
+    }
+    manifest = {"image_shape": [8, 8, 3], "train_images": 10, "test_images_in_train": 3}
+    text = " ".join(method.described(made_up.config(training={"epochs": 5, **training}), manifest))
+    assert (
+        "SGD with momentum with learning rate 0.1 after a warm-up of 2 epochs, falling by a cosine to 5 % of it" in text
+    )
+    assert "weight decay 0.05, not multiplied by the learning rate" in text
+    assert "3 of the test images are also among the training images" in text
