@@ -125,7 +125,7 @@ def test_a_failed_parity_is_told():
 def test_the_method_speaks_of_this_config():
     text = " ".join(method.described(made_up.config(), {"image_shape": [8, 8, 3], "train_images": 10}))
     assert "5 epochs for vit" in text
-    assert "learning rate 0.001 and weight decay 0.0001, seeds 0 and 1" in text
+    assert "learning rate 0.001 and weight decay 0.0001, multiplied by the learning rate, seeds 0 and 1" in text
     assert "8 × 8 × 3" in text
 
 
@@ -145,7 +145,7 @@ def test_the_method_names_optimiser_decay_schedule_and_overlap():
     manifest = {"image_shape": [8, 8, 3], "train_images": 10, "test_images_in_train": 3}
     text = " ".join(method.described(made_up.config(training={"epochs": 5, **training}), manifest))
     assert (
-        "SGD with momentum with learning rate 0.1 after a warm-up of 2 epochs, falling by a cosine to 5 % of it" in text
+        "SGD with momentum with learning rate 0.1 after a warm-up of 2 epochs, falling by a cosine to 5\u202f%" in text
     )
     assert "weight decay 0.05, not multiplied by the learning rate" in text
     assert "3 of the test images are also among the training images" in text
