@@ -9,7 +9,7 @@ from vitbench import execution
 from vitbench.config import Backend, Config, Execution, Precision
 from vitbench.config import errors as config_errors
 from vitbench.progress import UserError, log, logged, say
-from vitbench.results import Results
+from vitbench.results import Results, read_json
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -81,7 +81,7 @@ def estimate(config: ConfigFiles):
         experiment, results = _open(config)
         from vitbench.steps import estimate
 
-        if not results.manifest.exists():
+        if not results.manifest.exists() or read_json(results.manifest)["settings"] != experiment.relevant("data"):
             say(f"estimate: the images of {experiment.dataset.name}")
             _in_a_process(_data, experiment, results)
         for model, backend in estimate.unsampled(experiment, results):

@@ -252,3 +252,9 @@ def test_a_users_model_stands_beside_those_built_here():
     assert ("own", "torch") in config.contestants()
     assert config.modules_of("own") == ["nets.small"] and config.modules_of("vit") == []
     assert json.loads(config.relevant("train", "own"))["model"]["options"] == {"width": 4}
+
+
+def test_other_epochs_need_no_other_sample():
+    ten, twenty = (parse({"training": {"epochs": n}}) for n in (10, 20))
+    assert ten.relevant("sample", "vit") == twenty.relevant("sample", "vit")
+    assert ten.relevant("train", "vit") != twenty.relevant("train", "vit")

@@ -184,8 +184,9 @@ class Config(Section):
         if model is not None:
             chosen["model"] = dump["models"][model]
         if model is not None and "training" in chosen:
-            chosen["epochs"] = self.epochs_of(model)
             chosen["training"].pop("epochs")
+            if step != "sample":  # a few steps take as long, however many will follow
+                chosen["epochs"] = self.epochs_of(model)
             chosen["validation_fraction"] = dump["dataset"]["validation_fraction"]
         return json.dumps(chosen, sort_keys=True)
 
@@ -193,7 +194,7 @@ class Config(Section):
 _RELEVANT = {
     "data": ["dataset"],
     "init": [],
-    "sample": ["accelerator", "training", "precisions"],
+    "sample": ["accelerator", "dataset", "training", "precisions"],
     "tune": ["accelerator", "training", "tuning"],
     "parity": ["accelerator", "parity"],
     "train": ["accelerator", "training"],

@@ -36,6 +36,7 @@ def run(config: Config, results: Results) -> None:
         results.manifest,
         {
             "schema_version": SCHEMA_VERSION,
+            "settings": config.relevant("data"),
             "source": dataset.source,
             "name": dataset.name,
             "train_images": len(arrays["x_train"]),
