@@ -269,3 +269,18 @@ def test_without_a_gpu_nothing_is_trained_until_told(project):
         env=os.environ | {"PYTHONPATH": str(project / "src")},
     )
     assert by_hand.returncode == 1 and "torch finds no GPU here" in by_hand.stderr
+
+
+def test_mislabelled_data_is_one_sentence_and_leaves_nothing_that_passes_for_data(project):
+    images, labels = np.zeros((20, 8, 8, 3), np.uint8), np.arange(20) % 2
+    wrong = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels + 5, "class_names": ["a", "b"]}
+    np.savez(project / "mine.npz", **wrong)
+    settings = "experiment=mine", "dataset={source: npz, name: mine, path: mine.npz, subset: null}"
+    ran = snakemake(project, *TINY, "--config", *settings)
+    assert ran.returncode != 0
+    output = ran.stdout + ran.stderr
+    assert "Error: y_test: expected labels of 0–1, as there are 2 class names, found 5–6" in output
+    assert "Traceback" not in output
+    assert list((project / "results" / "mine" / "data").glob("*")) == []
+    np.savez(project / "mine.npz", **wrong | {"y_test": labels})
+    assert {"data", "train"} <= planned(project, "--config", *settings)
