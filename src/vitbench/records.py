@@ -38,7 +38,8 @@ COLUMNS = {  # of each table
     ],
     "comparisons": [
         *("experiment", "model", "execution", "precision", "metric", "backend_a", "backend_b", "n"),
-        *("mean_a", "mean_b", "difference", "ci_low", "ci_high", "test", "p_value", "verdict"),
+        *("mean_a", "mean_b", "difference", "sd_difference", "ci_low", "ci_high", "test", "p_value"),
+        *("p_value_adjusted", "p_equivalence", "p_equivalence_adjusted", "verdict"),
     ],
 }
 

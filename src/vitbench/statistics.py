@@ -1,5 +1,6 @@
 """Intervals, tests and verdicts: what the seeds can and cannot tell apart."""
 
+import bisect
 import itertools
 
 import numpy as np
@@ -10,46 +11,133 @@ from vitbench.config import Statistics
 from vitbench.records import COLUMNS
 
 METRICS = ("test_accuracy", "test_top5_accuracy")
+POWER = 0.8  # of the experiment that an inconclusive verdict asks for
+MOST_SEEDS = 1000
+INTEGRATION_POINTS = 400
 
 
 def comparisons(runs: pd.DataFrame, settings: Statistics) -> pd.DataFrame:
-    """One row per pair of backends and metric, for each model, execution and precision; paired by seed."""
-    rows = []
-    completed = runs[runs["status"] == "completed"]
+    """One row per pair of backends and metric, for each model, execution and precision; paired by seed.
+
+    The pairs of one metric are a family: their p-values are adjusted together.
+    """
     by = ["experiment", "model", "execution", "precision"]
-    for keys, group in completed.groupby(by, sort=False):
-        for metric in METRICS:
+    families = []
+    completed = runs[runs["status"] == "completed"]
+    for metric in METRICS:
+        family = []
+        for keys, group in completed.groupby(by, sort=False):
             by_seed = group.pivot(index="seed", columns="backend", values=metric).astype(float)
             for a, b in itertools.combinations(group["backend"].unique(), 2):
                 pair = by_seed[[a, b]].dropna()
                 row = dict(zip(by, keys, strict=True)) | {"metric": metric, "backend_a": a, "backend_b": b}
-                rows.append(row | compare(pair[a].to_numpy(), pair[b].to_numpy(), settings))
-    return pd.DataFrame(rows, columns=COLUMNS["comparisons"])
+                family.append(row | compare(pair[a].to_numpy(), pair[b].to_numpy(), settings))
+        families += advised(judged(family, settings), settings)
+    return pd.DataFrame(families, columns=COLUMNS["comparisons"])
 
 
 def compare(a: np.ndarray, b: np.ndarray, settings: Statistics) -> dict:
-    """The mean of a − b over paired seeds, its interval, a paired t test, and a verdict in words.
+    """The mean of a − b over paired seeds, its interval, a paired t test, and two one-sided tests for equivalence.
 
-    a, b: float64 (n,), accuracies 0–1 of the same seeds in the same order. `equivalent` is the interval lying inside
-    ± margin at 1 − 2α, that is, two one-sided tests (Schuirmann 1987).
+    a, b: float64 (n,), accuracies 0–1 of the same seeds in the same order. `p_equivalence` is the larger p-value of the
+    one-sided tests of "the difference is −margin or less" and "margin or more" (Schuirmann 1987). No seed or one gives
+    no interval and no p-value.
     """
     n, d = len(a), a - b
     row = {"n": n, "mean_a": a.mean() if n else None, "mean_b": b.mean() if n else None, "test": "paired t"}
     if n < 2:
-        return row | {"difference": d.mean() if n else None, "verdict": f"no verdict: {'one seed' if n else 'no seed'}"}
-    alpha, margin = 1 - settings.confidence, settings.equivalence_margin
-    error = d.std(ddof=1) / np.sqrt(n)
-    low, high = d.mean() + np.array([-1, 1]) * stats.t.ppf(1 - alpha / 2, n - 1) * error
+        return row | {"difference": d.mean() if n else None, "sd_difference": None}
+    margin, deviation = settings.equivalence_margin, d.std(ddof=1)
+    error = deviation / np.sqrt(n)
+    low, high = d.mean() + np.array([-1, 1]) * stats.t.ppf((1 + settings.confidence) / 2, n - 1) * error
+    return row | {
+        "difference": d.mean(),
+        "sd_difference": deviation,
+        **{"ci_low": low, "ci_high": high},
+        "p_value": min(1.0, 2 * _upper_tail(abs(d.mean()), error, n)),
+        "p_equivalence": max(_upper_tail(margin + d.mean(), error, n), _upper_tail(margin - d.mean(), error, n)),
+    }
+
+
+def judged(family: list[dict], settings: Statistics) -> list[dict]:
+    """The rows with p-values adjusted by Holm (1979, Scandinavian Journal of Statistics 6, 65–70) and a verdict each.
+
+    equivalent: the difference is shown to be smaller than the margin, whether or not it is zero. different: it is shown
+    not to be zero.
+    """
+    alpha = 1 - settings.confidence
+    tested = [row for row in family if row["n"] > 1]
+    for test in ("p_value", "p_equivalence"):
+        for row, p in zip(tested, holm([row[test] for row in tested]), strict=True):
+            row[f"{test}_adjusted"] = p
+    for row in family:
+        if row["n"] < 2:
+            row["verdict"] = f"no verdict: {'one seed' if row['n'] else 'no seed'}"
+        elif row["p_equivalence_adjusted"] < alpha:
+            row["verdict"] = "equivalent"
+        elif row["p_value_adjusted"] < alpha:
+            row["verdict"] = "different"
+        else:
+            row["verdict"] = "inconclusive"
+    return family
+
+
+def advised(family: list[dict], settings: Statistics) -> list[dict]:
+    """The rows, an inconclusive verdict with the number of seeds that would decide."""
+    alpha = (1 - settings.confidence) / max(1, sum(row["n"] > 1 for row in family))  # Holm's first and hardest step
+    for row in family:
+        if row["verdict"] == "inconclusive":
+            seeds = seeds_needed(row["difference"], row["sd_difference"], alpha, settings)
+            about = f"about {seeds} seeds would decide" if seeds else f"more than {MOST_SEEDS} seeds would be needed"
+            row["verdict"] = f"inconclusive (n too small: {about})"
+    return family
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Each p-value times the number of those not smaller, but never less than that of a smaller one, and at most 1."""
+    order = np.argsort(p_values)
+    factors = np.arange(len(order), 0, -1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(np.asarray(p_values, float)[order] * factors))
+    return adjusted.tolist()
+
+
+def seeds_needed(difference: float, deviation: float, alpha: float, settings: Statistics) -> int | None:
+    """The least number of seeds at which either test would decide with a power of 0.8, if the truth were as measured.
+
+    None if it is more than 1 000.
+    """
+
+    def decides(n: int) -> bool:
+        by_difference = power_of_difference(n, difference, deviation, alpha)
+        return max(by_difference, power_of_equivalence(n, difference, deviation, alpha, settings)) >= POWER
+
+    candidates = range(2, MOST_SEEDS + 1)  # the more seeds, the more power
+    found = bisect.bisect_left(candidates, True, key=decides)
+    return candidates[found] if found < len(candidates) else None
+
+
+def power_of_difference(n: int, difference: float, deviation: float, alpha: float) -> float:
+    """Of the paired t test with n pairs, by the noncentral t distribution (Cohen 1988, section 2.3)."""
+    critical, shift = stats.t.ppf(1 - alpha / 2, n - 1), abs(difference) * np.sqrt(n) / deviation
+    return float(stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift))
+
+
+def power_of_equivalence(n: int, difference: float, deviation: float, alpha: float, settings: Statistics) -> float:
+    """Of the two one-sided tests with n pairs (Phillips 1990, J. Pharmacokin. Biopharm. 18, 137–144).
+
+    The mean over the distribution of the standard deviation that is found, of the probability that the mean lies far
+    enough within the margin for it.
+    """
+    share = (np.arange(INTEGRATION_POINTS) + 0.5) / INTEGRATION_POINTS
+    error = deviation / np.sqrt(n)
+    found = error * np.sqrt(stats.chi2.ppf(share, n - 1) / (n - 1))
+    room = np.maximum(0, settings.equivalence_margin - stats.t.ppf(1 - alpha, n - 1) * found)
+    return float(np.mean(stats.norm.cdf((room - difference) / error) - stats.norm.cdf((-room - difference) / error)))
+
+
+def _upper_tail(distance: float, error: float, n: int) -> float:
+    """P(T ≥ distance ÷ error) for Student's t with n − 1 degrees of freedom; 0, ½ or 1 where nothing scatters."""
     if error > 0:
-        p_value = float(2 * stats.t.sf(abs(d.mean()) / error, n - 1))
-    else:
-        p_value = 1.0 if d.mean() == 0 else 0.0
-    reach = abs(d.mean()) + stats.t.ppf(1 - alpha, n - 1) * error
-    if p_value < alpha and abs(d.mean()) >= margin:
-        verdict = "different"
-    elif reach < margin:
-        verdict = "equivalent"
-    else:
-        verdict = "inconclusive"
-    measured = {"difference": d.mean(), "ci_low": low, "ci_high": high, "p_value": p_value}
-    return row | measured | {"verdict": verdict}
+        return float(stats.t.sf(distance / error, n - 1))
+    return 0.5 - 0.5 * np.sign(distance)
