@@ -2,20 +2,33 @@
 
 import numpy as np
 
-from vitbench.results import Results
+from vitbench.progress import UserError
+from vitbench.results import Results, read_json
 
 
 def split(results: Results, validation_fraction: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """(images, labels) of train, validation and test; validation is the last part of the training images.
 
-    images uint8 (n, H, W, 3), mapped from the disk; labels int32 (n,).
+    images uint8 (n, H, W, 3), mapped from the disk; labels int32 (n,). Raises UserError if there are not as many as the
+    manifest says.
     """
-    images, labels = (np.load(path, mmap_mode="r") for path in (results.images("train"), results.labels("train")))
+    arrays = {}
+    for name in ("train", "test"):
+        arrays[name] = tuple(np.load(path, mmap_mode="r") for path in (results.images(name), results.labels(name)))
+    if results.manifest.exists():
+        manifest = read_json(results.manifest)
+        for name, both in arrays.items():
+            if {len(array) for array in both} != {manifest[f"{name}_images"]}:
+                raise UserError(
+                    f"{results.root / 'data'}: there are {len(both[0])} {name} images and {len(both[1])} labels, but "
+                    f"the manifest says {manifest[f'{name}_images']}; run the step data again"
+                )
+    images, labels = arrays["train"]
     cut = first_held_out(len(images), validation_fraction)
     return {
         "train": (images[:cut], labels[:cut]),
         "validation": (images[cut:], labels[cut:]),
-        "test": tuple(np.load(path, mmap_mode="r") for path in (results.images("test"), results.labels("test"))),
+        "test": arrays["test"],
     }
 
 

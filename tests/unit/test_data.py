@@ -1,6 +1,10 @@
+import io
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from vitbench import progress
 from vitbench.config import Config
 from vitbench.results import Results, read_json
 from vitbench.sources.errors import DataError
@@ -22,6 +26,15 @@ def test_channel_moments_are_those_of_all_pixels():
     mean, variance = channel_moments(images)
     np.testing.assert_allclose(mean, images.mean(axis=(0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(variance, images.astype(float).var(axis=(0, 1, 2)), rtol=1e-12)
+
+
+def test_channel_moments_of_large_images_need_no_multiple_of_their_memory():
+    images = np.full((1000, 128, 128, 3), 7, np.uint8)
+    tracemalloc.start()
+    mean, variance = channel_moments(images)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (mean, variance) == ([7.0] * 3, [0.0] * 3) and peak < 60e6  # 8 bytes for each pixel of all would be 131 MB
 
 
 @pytest.mark.parametrize("n", [10, 25, 60])
@@ -51,6 +64,7 @@ def four_of_two(**changes) -> dict[str, np.ndarray]:
     [
         ("x_train", np.zeros((4, 8, 8, 3)), "x_train: expected images as uint8"),
         ("x_test", np.zeros((4, 8, 8), np.uint8), "x_test: expected images as uint8"),
+        ("x_train", np.zeros((4, 0, 8, 3), np.uint8), "x_train: expected images as uint8"),
         ("x_test", np.zeros((0, 8, 8, 3), np.uint8), "x_test: there is no image in it"),
         ("x_test", np.zeros((4, 9, 8, 3), np.uint8), r"x_test: its images have shape \(9, 8, 3\), those of x_train"),
         ("y_train", np.array([0, 1, 2, 3]), "y_train: expected labels of 0–1, as there are 2 class names, found 0–3"),
@@ -80,6 +94,28 @@ def test_test_images_among_the_training_images_are_counted():
     arrays["x_test"] = np.concatenate([arrays["x_train"][1:3], arrays["x_test"][:2]])
     assert overlap(arrays["x_train"], arrays["x_test"]) == 2
     assert examine(arrays, ["a", "b"], 0.25)["test_images_in_train"] == 2
+
+
+def test_images_of_both_parts_are_said_with_their_number_and_share(monkeypatch):
+    monkeypatch.setattr(progress, "_terminal", io.StringIO())
+    arrays = four_of_two()
+    examine(arrays | {"x_test": arrays["x_train"][[0, 1, 1]]}, ["a", "b"], 0.25)
+    examine(arrays, ["a", "b"], 0.25)
+    said = [line for line in progress._terminal.getvalue().splitlines() if "test images" in line]
+    assert said == ["data: 3 of 3 test images (100.0%) are also among the training images"]
+
+
+def test_images_are_saved_one_after_the_other_however_they_lay_in_memory(tmp_path):
+    arrays = four_of_two()
+    manifests = []
+    for folder, order in (("rows", "C"), ("columns", "F")):
+        x = {name: np.asarray(arrays[name], order=order) for name in ("x_train", "x_test")}
+        np.savez(tmp_path / f"{folder}.npz", **arrays | x)
+        path = str(tmp_path / f"{folder}.npz")
+        dataset = {"source": "npz", "name": "mine", "path": path, "validation_fraction": 0.5}
+        run(Config(experiment="x", dataset=dataset), Results(tmp_path / folder))
+        manifests.append(read_json(Results(tmp_path / folder).manifest)["sha256"])
+    assert manifests[0] == manifests[1]
 
 
 def test_classes_without_images_are_listed_for_each_part():

@@ -1,9 +1,11 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from vitbench.feeding import Batches, in_even_batches, order
-from vitbench.results import Results
+from vitbench.progress import UserError
+from vitbench.results import Results, write_json
 from vitbench.splits import split
 
 IMAGES = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1).repeat(3, axis=-1)
@@ -60,3 +62,23 @@ def test_validation_is_the_last_part_of_the_training_images(tmp_path):
     assert list(parts["train"][1]) == list(range(9))
     assert list(parts["validation"][1]) == [9]
     assert len(parts["test"][1]) == 10
+
+
+@pytest.mark.parametrize("said", [{"train_images": 11, "test_images": 10}, {"train_images": 10, "test_images": 9}])
+def test_images_that_are_not_those_of_the_manifest_are_refused(tmp_path, said):
+    results = Results(tmp_path)
+    write_json(results.manifest, said)
+    for name in ("train", "test"):
+        np.save(results.images(name), IMAGES)
+        np.save(results.labels(name), LABELS)
+    with pytest.raises(UserError, match="run the step data again"):
+        split(results, 0.1)
+
+
+def test_what_keras_gets_lies_in_memory(tmp_path):
+    np.save(tmp_path / "x.npy", IMAGES)
+    np.save(tmp_path / "y.npy", LABELS)
+    images, labels = (np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "xy")
+    for batches in (Batches(images, labels, 4, seed=0), in_even_batches(images[:7], labels[:7], 4)):
+        for array in batches[0]:
+            assert type(array) is np.ndarray and not np.shares_memory(array, images) and array.flags.writeable

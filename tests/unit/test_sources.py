@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -82,7 +83,10 @@ JPEG = encoded(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8),
         ({"bytes": JPEG[: len(JPEG) // 2], "path": None}, "row 7: the image cannot be decoded"),
         ({"bytes": None, "path": "7.png"}, "row 7: img holds no bytes"),
         (None, "row 7: img holds no bytes"),
-        ({"bytes": encoded(IMAGES[0][:4]), "path": None}, "row 7: the image is 4 × 5 pixels, but the first one 6 × 5"),
+        (
+            {"bytes": encoded(IMAGES[0][:4]), "path": None},
+            "row 7: the image is 4 × 5 pixels, but the first one of train.parquet 6 × 5",
+        ),
     ],
 )
 def test_an_image_that_is_none_is_told_with_file_and_row(tmp_path, cell, words):
@@ -129,12 +133,73 @@ def test_a_damaged_byte_in_parquet_is_no_image(tmp_path):
         load("parquet", path=str(tmp_path))
 
 
+@pytest.mark.parametrize("said", [9, 11])
+def test_a_parquet_file_with_more_or_fewer_rows_than_it_says_is_refused(tmp_path, said):
+    for split in ("train", "test"):
+        write(tmp_path / f"{split}.parquet")
+    path = tmp_path / "train.parquet"
+    whole = path.read_bytes()
+    for position in [i for i, byte in enumerate(whole) if byte == 2 * 10]:  # how Parquet's footer writes 10
+        path.write_bytes(whole[:position] + bytes([2 * said]) + whole[position + 1 :])
+        try:
+            if pq.read_metadata(path).num_rows == said:
+                break
+        except OSError:
+            continue
+    with pytest.raises(DataError, match=f"holds 10 rows, but its footer says {said}"):
+        load("parquet", path=str(tmp_path))
+
+
 def test_a_folder_without_the_files_says_what_it_holds(tmp_path):
     with pytest.raises(DataError, match="there is no such folder"):
         load("parquet", path=str(tmp_path / "nowhere"))
     (tmp_path / "readme.txt").write_text("")
     with pytest.raises(DataError, match=r"found no train\*\.parquet there, but readme\.txt"):
         load("parquet", path=str(tmp_path))
+
+
+def test_images_of_more_than_8_bits_are_refused_since_they_would_come_out_white(tmp_path):
+    deep = IMAGES[0, ..., 0].astype(np.uint16) * 200 + 300
+    write(tmp_path / "train.parquet", contents={7: {"bytes": encoded(deep), "path": None}})
+    write(tmp_path / "test.parquet")
+    with pytest.raises(DataError, match=r"train\.parquet, row 7: the image has more than 8 bits per channel"):
+        load("parquet", path=str(tmp_path))
+
+
+def test_an_image_of_another_size_in_a_later_file_is_told_with_both_files(tmp_path):
+    write(tmp_path / "train-0.parquet")
+    write(tmp_path / "train-1.parquet", IMAGES[:, :4])
+    write(tmp_path / "test.parquet")
+    with pytest.raises(DataError, match=r"train-1\.parquet, row 0: the image is 4 × 5 .* of train-0\.parquet 6 × 5"):
+        load("parquet", path=str(tmp_path))
+
+
+@pytest.mark.parametrize("other", [["dog", "cat", "owl"], ["cat", "dog"]])
+def test_files_whose_labels_mean_different_classes_are_refused(tmp_path, other):
+    write(tmp_path / "train.parquet", names=["cat", "dog", "owl"])
+    write(tmp_path / "test.parquet", names=other)
+    with pytest.raises(DataError, match=r"test\.parquet: its class names differ from those of train\.parquet"):
+        load("parquet", path=str(tmp_path))
+
+
+@pytest.mark.parametrize("names", ["cat", {"0": "cat"}])
+def test_class_names_that_are_no_list_are_as_good_as_none(tmp_path, names):
+    for split in ("train", "test"):
+        write(tmp_path / f"{split}.parquet", names=names)
+    assert load("parquet", path=str(tmp_path))[1] == ["0", "1", "2"]
+
+
+def test_parquet_needs_little_more_memory_than_the_images(tmp_path):
+    plain = np.zeros((200, 64, 64, 3), np.uint8)
+    for shard in range(4):
+        write(tmp_path / f"train-{shard}.parquet", plain, [0] * 200)
+    write(tmp_path / "test.parquet", plain[:1], [1])
+    load("parquet", path=str(tmp_path))  # what is imported on the way is not to be counted
+    tracemalloc.start()
+    arrays, _ = load("parquet", path=str(tmp_path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert arrays["x_train"].shape == (800, 64, 64, 3) and peak < 1.3 * arrays["x_train"].nbytes
 
 
 ARRAYS = {"x_train": IMAGES, "y_train": np.array(LABELS), "x_test": IMAGES[:3], "y_test": np.array(LABELS[:3])}
@@ -178,6 +243,48 @@ def test_an_npz_that_would_run_code_is_refused(tmp_path):
         load("npz", path=str(tmp_path / "mine.npz"))
 
 
+@pytest.mark.parametrize("label", [2_000_000_000, 2**62])
+def test_a_label_that_can_only_be_a_mistake_names_no_billion_classes(tmp_path, label):
+    np.savez(tmp_path / "mine.npz", **ARRAYS | {"y_train": np.array([*LABELS[:-1], label])})
+    write(tmp_path / "train.parquet", labels=[*LABELS[:-1], label])
+    write(tmp_path / "test.parquet")
+    for source, path in (("npz", tmp_path / "mine.npz"), ("parquet", tmp_path)):
+        with pytest.raises(DataError, match=f"a label is {label}; without class names all should be of 0–99999"):
+            load(source, path=str(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"some text", b"\x93NUMPY\x01\x00"])
+def test_a_file_that_is_no_npz_is_one_sentence_without_advice_on_pickles(tmp_path, content):
+    with pytest.raises(DataError, match="there is no such file"):
+        load("npz", path=str(tmp_path / "mine.npz"))
+    (tmp_path / "mine.npz").write_bytes(content)
+    with pytest.raises(DataError, match="it is no zip archive, or not all of one"):
+        load("npz", path=str(tmp_path / "mine.npz"))
+
+
+@pytest.mark.parametrize("source", ["npz", "parquet"])
+def test_whichever_bytes_are_damaged_nothing_but_a_data_error_comes_of_it(tmp_path, source):
+    random = np.random.default_rng(0)
+    np.savez_compressed(tmp_path / "mine.npz", **ARRAYS)
+    for split in ("train", "test"):
+        write(tmp_path / f"{split}.parquet", names=["cat", "dog", "owl"])
+    damaged, path = (
+        (tmp_path / "mine.npz", tmp_path / "mine.npz") if source == "npz" else (tmp_path / "train.parquet", tmp_path)
+    )
+    whole, refused = damaged.read_bytes(), 0
+    for _ in range(150):
+        content = bytearray(whole)
+        for position in random.integers(len(content), size=2):
+            content[position] = random.integers(256)
+        damaged.write_bytes(content)
+        try:
+            load(source, path=str(path))
+        except DataError as error:
+            refused += 1
+            assert str(path) in str(error) and "\n" not in str(error)
+    assert refused > 75
+
+
 SMALL = {"image_size": 16, "classes": 10, "train_images": 1500, "test_images": 500}
 
 
@@ -214,6 +321,15 @@ def test_synthetic_images_have_any_size(size):
     small = {"image_size": size, "classes": 2, "train_images": 3, "test_images": 1}
     arrays, _ = load("synthetic", synthetic=small)
     assert arrays["x_train"].shape == (3, size, size, 3) and arrays["x_train"].std() > 0
+
+
+def test_large_synthetic_images_are_made_a_few_at_a_time():
+    large = {"image_size": 256, "classes": 2, "train_images": 150, "test_images": 1}
+    tracemalloc.start()
+    arrays, _ = load("synthetic", synthetic=large)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < arrays["x_train"].nbytes + 100e6  # 150 at once would take 118 MB for each of several such arrays
 
 
 def test_cifars_classes_have_their_names():

@@ -54,7 +54,7 @@ def results(project) -> Path:
 
 def planned(project: Path, *arguments: str) -> set[str]:
     """The rules that Snakemake would run now."""
-    dry = snakemake(project, *TINY, "--dry-run", *arguments)
+    dry = snakemake(project, *TINY, *arguments, "--dry-run")
     assert dry.returncode == 0, dry.stdout + dry.stderr
     named = re.findall(r"^(?:local)?rule (\w+):|^Job \d+: (\w+):", dry.stdout + dry.stderr, re.MULTILINE)
     return {rule or message for rule, message in named}
@@ -228,9 +228,8 @@ def test_a_failed_gate_and_a_diverged_run_are_rows_and_the_report_is_made(projec
 
 
 def test_a_users_own_model_takes_part_in_every_step(project):
-    models = "models={vit: null, small_cnn: {builder: 'examples.small_cnn:build', options: {width: 4}}}"
-    settings = "experiment=own", "backends=[torch,jax]", "seeds=[0]", models
-    ran = snakemake(project, *TINY, "--config", *settings)
+    settings = "--config", "experiment=own", "backends=[torch,jax]", "seeds=[0]"
+    ran = snakemake(project, *TINY, "examples/small_cnn.yaml", *settings)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     own = project / "results" / "own"
     runs, parity = (pd.read_csv(own / "tables" / f"{name}.csv") for name in ("runs", "parity"))
@@ -242,7 +241,7 @@ def test_a_users_own_model_takes_part_in_every_step(project):
     assert "small_cnn" in (own / "report.html").read_text()
     source = project / "examples" / "small_cnn.py"
     source.write_text(source.read_text().replace("range(3)", "range(2)"))
-    assert {"init", "tune", "parity", "train", "throughput"} <= planned(project, "--config", *settings)
+    assert {"init", "tune", "parity", "train", "throughput"} <= planned(project, "examples/small_cnn.yaml", *settings)
 
 
 def test_the_estimate_is_a_table_of_every_contestant(project):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vitbench.config.dataset import Dataset
-from vitbench.sources.errors import DataError
+from vitbench.sources.errors import DataError, reason
 
 # In the order of the labels (Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images").
 CLASS_NAMES = {
@@ -32,7 +32,7 @@ def keras_datasets(dataset: Dataset) -> tuple[dict[str, np.ndarray], list[str]]:
         (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, dataset.name).load_data()
     except Exception as error:
         raise DataError(
-            f"{dataset.name} could not be had: {error}; run `snakemake data` once where there is a network, "
+            f"{dataset.name} could not be had: {reason(error)}; run `snakemake data` once where there is a network, "
             f"and copy its {Path(os.environ.get('KERAS_HOME', '~/.keras'), 'datasets')}, or let KERAS_HOME point to it"
         ) from error
     arrays = {"x_train": x_train, "y_train": y_train.ravel(), "x_test": x_test, "y_test": y_test.ravel()}

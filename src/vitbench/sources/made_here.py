@@ -6,7 +6,7 @@ from vitbench.config.dataset import Dataset, Synthetic
 
 COARSE = 4  # cells of a class's pattern, in height and in width
 NOISE, OF_ANOTHER_CLASS, SHIFT = 40.0, 0.6, 0.25  # grey levels; largest share mixed in; largest share of the image size
-AT_ONCE = 1024
+AT_ONCE, PIXELS_AT_ONCE = 1024, 1024 * 32 * 32  # images; fewer of them if they are larger than 32 × 32
 
 
 def digits(dataset: Dataset) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -29,13 +29,13 @@ def synthetic(dataset: Dataset) -> tuple[dict[str, np.ndarray], list[str]]:
     settings = dataset.synthetic
     coarse = np.random.default_rng(0).uniform(0, 255, (settings.classes, COARSE, COARSE, 3))
     patterns = np.stack([_enlarged(pattern, settings.image_size) for pattern in coarse]).astype(np.float32)
-    arrays = {}
+    arrays, at_once = {}, max(1, min(AT_ONCE, PIXELS_AT_ONCE // settings.image_size**2))
     for split, (name, n) in enumerate((("train", settings.train_images), ("test", settings.test_images))):
         labels = np.random.default_rng([0, split]).permutation(np.arange(n) % settings.classes)
         images = np.empty((n, settings.image_size, settings.image_size, 3), np.uint8)
-        for begin in range(0, n, AT_ONCE):
-            chunk = labels[begin : begin + AT_ONCE]
-            images[begin : begin + AT_ONCE] = _drawn(
+        for begin in range(0, n, at_once):
+            chunk = labels[begin : begin + at_once]
+            images[begin : begin + at_once] = _drawn(
                 chunk, patterns, np.random.default_rng([0, split, begin]), settings
             )
         arrays[f"x_{name}"], arrays[f"y_{name}"] = images, labels
@@ -49,8 +49,8 @@ def _drawn(labels: np.ndarray, patterns: np.ndarray, random: np.random.Generator
     share = random.uniform(0, OF_ANOTHER_CLASS, (n, 1, 1, 1)).astype(np.float32)
     furthest = max(1, round(size * SHIFT))
     rows, columns = (np.arange(size) + random.integers(-furthest, furthest + 1, (n, 1)) for _ in range(2))
-    at = np.arange(n)[:, None, None], rows[:, :, None] % size, columns[:, None, :] % size
-    images = (1 - share) * patterns[labels][at] + share * patterns[other][at]
+    at = rows[:, :, None] % size, columns[:, None, :] % size
+    images = (1 - share) * patterns[(labels[:, None, None], *at)] + share * patterns[(other[:, None, None], *at)]
     images += NOISE * random.standard_normal(images.shape, np.float32)
     return np.clip(np.round(images), 0, 255).astype(np.uint8)
 

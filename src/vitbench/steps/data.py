@@ -11,7 +11,7 @@ from vitbench.sources import SOURCES, Arrays
 from vitbench.sources.errors import DataError
 from vitbench.splits import first_held_out
 
-AT_ONCE = 4096  # images
+PIXELS_AT_ONCE = 4096 * 32 * 32  # np.bincount makes 8 bytes of each
 
 
 def run(config: Config, results: Results) -> None:
@@ -56,7 +56,7 @@ def check(arrays: Arrays, class_names: list[str]) -> Arrays:
         x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
         if len(x) == 0:
             raise DataError(f"x_{split}: there is no image in it")
-        if x.dtype != np.uint8 or x.ndim != 4 or x.shape[-1] != 3:
+        if x.dtype != np.uint8 or x.ndim != 4 or x.shape[-1] != 3 or x.size == 0:
             raise DataError(
                 f"x_{split}: expected images as uint8 (n, height, width, 3), 0–255, found {x.dtype} {x.shape}"
             )
@@ -72,7 +72,11 @@ def check(arrays: Arrays, class_names: list[str]) -> Arrays:
         raise DataError(f"x_test: its images have shape {test}, those of x_train {train}; both should have the same")
     if len(class_names) < 2:
         raise DataError("y_train: there is one class only, so there is nothing to learn; expected two or more")
-    return {name: array.astype(np.int32) if name.startswith("y") else array for name, array in arrays.items()}
+    # Images that lie in memory column by column would be saved so, and a batch of them read from the whole file.
+    return {
+        name: array.astype(np.int32) if name.startswith("y") else np.ascontiguousarray(array)
+        for name, array in arrays.items()
+    }
 
 
 def examine(arrays: Arrays, class_names: list[str], validation_fraction: float) -> dict:
@@ -96,7 +100,8 @@ def examine(arrays: Arrays, class_names: list[str], validation_fraction: float) 
             say(f"data: {len(missing)} of {len(classes)} classes have no {part} image, among them {first}")
     common = overlap(arrays["x_train"], arrays["x_test"])
     if common:
-        say(f"data: {common} of {len(arrays['x_test'])} test images are also among the training images")
+        share = common / len(arrays["x_test"])
+        say(f"data: {common} of {len(arrays['x_test'])} test images ({share:.1%}) are also among the training images")
     return {
         "validation_images": n - split,
         "classes_without_images": absent,
@@ -129,9 +134,10 @@ def channel_moments(images: np.ndarray) -> tuple[list[float], list[float]]:
     """Mean and variance of each channel over all pixels of uint8 (n, H, W, C), in float64, as Normalization.adapt."""
     levels, channels = np.arange(256), range(images.shape[-1])
     counts = [np.zeros(256, np.int64) for _ in channels]
-    for begin in range(0, len(images), AT_ONCE):
+    at_once = max(1, PIXELS_AT_ONCE // (images.shape[1] * images.shape[2]))
+    for begin in range(0, len(images), at_once):
         for c in channels:
-            counts[c] += np.bincount(images[begin : begin + AT_ONCE, ..., c].ravel(), minlength=256)
+            counts[c] += np.bincount(images[begin : begin + at_once, ..., c].ravel(), minlength=256)
     means = [float(np.average(levels, weights=count)) for count in counts]
     variances = [float(np.average((levels - m) ** 2, weights=c)) for m, c in zip(means, counts, strict=True)]
     return means, variances

@@ -43,7 +43,7 @@ def logits(config: Config, results: Results, model: str, backend: str) -> dict[s
     """float32 (batch, classes) for each execution: the logits of the first test images, from the shared weights."""
     parts = models.build(model, config.models.parameters()[model], read_json(results.manifest))
     init.load(parts, results, model, config.seeds_of(model)[0])
-    images = np.asarray(np.load(results.images("test"), mmap_mode="r")[: config.parity.batch_size])
+    images = np.array(np.load(results.images("test"), mmap_mode="r")[: config.parity.batch_size])
     found = {}
     for name in EXECUTIONS:
         plan = tune.plan(results, Job(model, backend, name, config.precisions[0]))
