@@ -3,20 +3,25 @@
 import pandas as pd
 from markupsafe import Markup
 
-from vitbench import figures
+from vitbench import agreement, figures
 from vitbench.config import Config
-from vitbench.evidence import Evidence
-from vitbench.numerals import NONE, gibibytes, number, percent, share, spread
+from vitbench.evidence import Evidence, Recorded
+from vitbench.numerals import NONE, counted, gibibytes, number, percent, share, spread
 from vitbench.presentation import Html, backend, badge, shortened, table
+from vitbench.statistics import METRICS
 
+_REFERENCES = {"numpy": "NumPy, float64"}
+_PHASES = {"train": "training", "infer": "inference"}
 _KEYS = ["model", "backend", "execution", "precision"]
 
 
-def results_table(runs: pd.DataFrame, parity: pd.DataFrame, config: Config) -> Html:
+def results_table(runs: pd.DataFrame, parity: pd.DataFrame, summaries: pd.DataFrame, config: Config) -> Html:
     """Every contestant, completed or not: one row per model × backend × execution × precision, seeds gathered.
 
     What was trained although its parity failed is marked.
     """
+    interval = f"{percent(config.statistics.confidence)} interval"
+    accuracies = summaries[summaries["metric"] == "test_accuracy"].set_index(_KEYS)
     rows, unequal = [], {(row.model, row.backend) for row in parity.itertuples() if not row.passed}
     for keys, group in _contestants(runs, config):
         done = group[group["status"] == "completed"]
@@ -30,6 +35,7 @@ def results_table(runs: pd.DataFrame, parity: pd.DataFrame, config: Config) -> H
                 "Status": Markup(", ").join(states),
                 "n": str(len(done)),
                 "Test accuracy": spread(done["test_accuracy"]),
+                interval: _interval(accuracies, keys),
                 "Top-5 accuracy": spread(done["test_top5_accuracy"]),
                 "Training images/s": number(done["train_images_per_second"].median()),
                 "Epoch,\N{NO-BREAK SPACE}s": number(done["epoch_seconds_median"].median()),
@@ -37,10 +43,18 @@ def results_table(runs: pd.DataFrame, parity: pd.DataFrame, config: Config) -> H
             }
         )
     caption = (
-        "The contestants. Accuracies are mean ± standard deviation over the n completed runs, one per seed; "
-        "training images/s and epoch are medians over whole epochs, data feeding included."
+        "The contestants. Accuracies are mean ± standard deviation over the n completed runs, one per seed, and the "
+        "interval is that of the mean test accuracy; one seed has none. Training images/s and epoch are medians over "
+        "whole epochs, data feeding included."
     )
     return table(rows, caption, "results", headers=2, numeric=list(rows[0])[5:] if rows else ())
+
+
+def _interval(accuracies: pd.DataFrame, keys: tuple) -> str:
+    if keys not in accuracies.index or pd.isna(accuracies.loc[keys, "ci_low"]):
+        return NONE
+    row = accuracies.loc[keys]
+    return f"{share(max(0, row['ci_low']))} to {share(min(1, row['ci_high']))}"
 
 
 def unfinished_table(runs: pd.DataFrame, throughput: pd.DataFrame) -> Html:
@@ -78,14 +92,48 @@ def comparisons_table(comparisons: pd.DataFrame, config: Config) -> Html:
             "n": number(row.n),
             "Difference": _signed(row.difference, row.metric),
             interval: bounds(row),
-            "Test": row.test if isinstance(row.test, str) else NONE,
-            "p": number(row.p_value),
+            "p different": number(row.p_value_adjusted),
+            "p equivalent": number(row.p_equivalence_adjusted),
             "Verdict": row.verdict if isinstance(row.verdict, str) else NONE,
         }
-        for row in comparisons.itertuples()
+        for row in comparisons[comparisons["metric"].isin(METRICS)].itertuples()
     ]
-    caption = "Pairs of backends. No verdict is drawn from one seed; n counts the seeds that both completed."
-    return table(rows, caption, "comparisons", headers=2, numeric=("n", "Difference", interval, "p"))
+    margin = share(config.statistics.equivalence_margin)
+    caption = (
+        "Pairs of backends, paired by seed; n counts the seeds that both completed, and from one seed no verdict is "
+        "drawn. Different: shown not to be zero. Equivalent: shown to be smaller than "
+        f"{margin}. The p-values are of the paired t test and of the two one-sided tests, both after Holm's correction."
+    )
+    numbers = ("n", "Difference", interval, "p different", "p equivalent")
+    return table(rows, caption, "comparisons", headers=2, numeric=numbers)
+
+
+def speeds_table(comparisons: pd.DataFrame, config: Config) -> Html:
+    """How much faster each backend is than each other, with the interval of the ratio."""
+    interval = f"{percent(config.statistics.confidence)} interval"
+    rows = [
+        {
+            "Model": row.model,
+            "Pair": f"{row.backend_a} ÷ {row.backend_b}",
+            "Execution": row.execution,
+            "Precision": row.precision,
+            "Phase": _PHASES[row.metric.split("_")[0]],
+            "Batch size": number(row.batch_size),
+            "Blocks": number(row.n),
+            "Ratio": number(row.ratio),
+            interval: NONE
+            if pd.isna(row.ratio_ci_low)
+            else f"{number(row.ratio_ci_low)} to {number(row.ratio_ci_high)}",
+            "Verdict": row.verdict,
+        }
+        for row in comparisons[~comparisons["metric"].isin(METRICS)].itertuples()
+    ]
+    caption = (
+        "Ratios of median speeds, with bootstrap intervals over timed blocks. The blocks of a measurement follow each "
+        "other in one process: what another process or another day would change is not in the interval. Equivalent: "
+        f"shown to differ by less than {percent(config.statistics.speed_margin)}."
+    )
+    return table(rows, caption, "speeds", headers=2, numeric=("Batch size", "Blocks", "Ratio", interval))
 
 
 def throughput_table(throughput: pd.DataFrame) -> Html:
@@ -105,7 +153,7 @@ def throughput_table(throughput: pd.DataFrame) -> Html:
     rows = [
         {
             **_named([getattr(row, key) for key in _KEYS]),
-            "Phase": {"train": "training", "infer": "inference"}.get(row.phase, row.phase),
+            "Phase": _PHASES.get(row.phase, row.phase),
             **{label: write(getattr(row, column)) for label, (column, write) in known.items()},
         }
         for row in done.itertuples()
@@ -163,56 +211,85 @@ def tuning_table(tuning: list[dict], config: Config) -> Html:
 
 
 def parity_table(parity: pd.DataFrame) -> Html:
-    rows = [
-        {
-            "Model": row.model,
-            "Backend": backend(row.backend),
-            "Execution": row.execution if isinstance(row.execution, str) else NONE,
-            "Compared with": row.reference_backend,
-            "Quantity": row.quantity,
-            "Largest difference": number(row.max_abs_difference),
-            "Relative": number(row.max_rel_difference),
-            "Tolerance": number(row.tolerance),
-            "Result": badge("passed" if row.passed is True or row.passed == 1 else "failed"),
-        }
-        for row in parity.itertuples()
-    ]
-    caption = "Largest differences from the reference: absolute, and relative to its largest magnitude, which decides."
-    numbers = ("Largest difference", "Relative", "Tolerance")
+    """The worst comparison of each quantity; the table to download has every weight's."""
+    rows = []
+    by = ["model", "backend", "execution", "reference_backend", "quantity"]
+    for keys, group in parity.groupby(by, sort=False, dropna=False):
+        worst = agreement.worst(group.to_dict("records"))
+        passed = group["passed"].fillna(False).astype(bool).all()
+        model, backend_, execution, reference, quantity = keys
+        weights = group["weight"].notna().sum()
+        rows.append(
+            {
+                "Model": model,
+                "Backend": backend(backend_),
+                "Execution": execution,
+                "Compared with": _REFERENCES.get(reference, reference),
+                "Quantity": f"{quantity} of {counted(weights, 'weight')}" if weights else quantity,
+                "Largest difference": number(worst["max_abs_difference"]),
+                "Relative": number(worst["max_rel_difference"]),
+                "Least cosine": number(group["cosine"].min()) if weights else NONE,
+                "Tolerance": number(worst["tolerance"]),
+                "Result": badge("passed" if passed else "failed"),
+            }
+        )
+    caption = (
+        "Largest differences from the reference: absolute, and relative to the reference's largest magnitude, which "
+        "decides. Of gradients, those of the weight that comes closest to the tolerance."
+    )
+    numbers = ("Largest difference", "Relative", "Least cosine", "Tolerance")
     return table(rows, caption, "parity", headers=2, numeric=numbers)
 
 
-def environment_tables(evidence: Evidence) -> Html:
-    """Hardware and software, a column per backend: what differs first, then what all share."""
-    backends = sorted(evidence.environments, key=figures.order)
-    values = {name: _gather(evidence.environments[name]) for name in backends}
-    names = list(dict.fromkeys(key for of_backend in values.values() for key in of_backend))
-    differing, shared = [], []
-    for name in names:
-        row = {b: values[b].get(name, NONE) for b in values}
-        if len(set(row.values())) > 1:
-            differing.append({"Property": name, **row})
-        else:
-            shared.append({"Property": name, "Value": next(iter(row.values()))})
-    return table(differing, "What differs between the backends.", "differing") + table(
-        shared, "What all of them share.", "shared"
-    )
+def what_ran_tables(evidence: Evidence) -> Html:
+    """For each model, every recorded property that differs between its contestants, by contestant."""
+    made = []
+    for name in evidence.config.models.parameters():
+        columns = _recorded([job for job in evidence.environments if job.model == name])
+        rows = [
+            {"Property": key, **{label: Markup("<br>").join(values) for label, values in row.items()}}
+            for key, row in _by_property(columns).items()
+            if len(set(row.values())) > 1
+        ]
+        about = f"What differs between the jobs of {name}"
+        caption = f"{about}." if len(columns) > 1 else f"{about}: there is only one contestant."
+        made.append(table(rows, caption, f"differing-{len(made)}"))
+    return Html("".join(made))
 
 
-def _gather(environments: list[dict]) -> dict[str, str]:
-    """Dotted name → the value; several, where runs differ, are separated by semicolons."""
-    found: dict[str, list[str]] = {}
-    for environment in environments:
-        for name, value in _flat(environment):
-            found.setdefault(name, []).append("none" if value is None else str(value))
-    return {name: "; ".join(dict.fromkeys(several)) for name, several in found.items()}
+def environment_table(evidence: Evidence) -> Html:
+    """Hardware and software that every job shares."""
+    rows = [
+        {"Property": key, "Value": Markup("<br>").join(next(iter(row.values())))}
+        for key, row in _by_property(_recorded(evidence.environments)).items()
+        if len(set(row.values())) == 1
+    ]
+    return table(rows, "What all jobs share.", "shared")
+
+
+def _recorded(jobs: list[Recorded]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Contestant → dotted name of a property → its values, several where the contestant's jobs differ."""
+    found: dict[str, dict[str, list[str]]] = {}
+    precisions, models = len({job.precision for job in jobs}), len({job.model for job in jobs})
+    for job in sorted(jobs, key=lambda job: (figures.order(job.backend), job.execution)):
+        words = [job.model] * (models > 1) + [job.backend, job.execution] + [job.precision] * (precisions > 1)
+        column = found.setdefault(" · ".join(words), {})
+        for name, value in _flat(job.values):
+            column.setdefault(name, []).append("none" if value is None else str(value))
+    return {label: {n: tuple(dict.fromkeys(v)) for n, v in column.items()} for label, column in found.items()}
+
+
+def _by_property(columns: dict[str, dict[str, tuple[str, ...]]]) -> dict[str, dict[str, tuple[str, ...]]]:
+    names = dict.fromkeys(name for column in columns.values() for name in column)
+    return {name: {label: column.get(name, (NONE,)) for label, column in columns.items()} for name in names}
 
 
 def _flat(value: object, name: str = "") -> list[tuple[str, object]]:
-    if isinstance(value, dict | list):
+    """Dotted names of what nested dicts and lists hold; an empty one is a value, too."""
+    if isinstance(value, dict | list) and value:
         items = value.items() if isinstance(value, dict) else enumerate(value)
         return [pair for key, inner in items for pair in _flat(inner, f"{name}.{key}" if name else str(key))]
-    return [(name, value)]
+    return [(name, "none" if value in ([], {}) else value)]
 
 
 def _contestants(runs: pd.DataFrame, config: Config) -> list[tuple[tuple, pd.DataFrame]]:

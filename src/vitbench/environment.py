@@ -17,20 +17,8 @@ PACKAGES = (
     *("pandas", "seaborn", "snakemake", "papermill"),
 )
 VARIABLE_PREFIXES = (
-    "KERAS_",
-    "JAX_",
-    "XLA_",
-    "TF_ENABLE_",
-    "TF_XLA_",
-    "TF_CPP_",
-    "TF_GPU_",
-    "TORCH",
-    "PYTORCH_",
-    "CUDA_",
-    "OMP_",
-    "MKL_",
-    "SLURM_JOB_",
-    "NVIDIA_",
+    *("KERAS_", "JAX_", "XLA_", "TF_", "TORCH", "PYTORCH_", "TRITON_"),
+    *("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "MALLOC_", "LD_PRELOAD", "SLURM_JOB_"),
 )
 
 

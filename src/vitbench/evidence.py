@@ -1,6 +1,5 @@
 """What a report may rely on: all that a results directory holds, read once, and empty where something is missing."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,30 @@ from vitbench.results import Results, read_json
 _TEXT = {
     *("experiment", "dataset", "model", "backend", "execution", "precision", "status", "device", "error", "phase"),
     *("jit_compile_effective", "tf32_effective", "keras_version", "backend_version", "python_version", "git_commit"),
-    *("config_sha256", "started_at", "finished_at", "reference_backend", "quantity", "passed", "metric", "backend_a"),
+    *(
+        "config_sha256",
+        "started_at",
+        "finished_at",
+        "reference_backend",
+        "quantity",
+        "weight",
+        "passed",
+        "metric",
+        "backend_a",
+    ),
     *("backend_b", "test", "verdict"),
 }
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The environment of a run or of a throughput measurement, as nested dicts and lists."""
+
+    model: str
+    backend: str
+    execution: str
+    precision: str
+    values: dict
 
 
 @dataclass(frozen=True)
@@ -24,7 +44,7 @@ class Evidence:
     """The tables of an experiment, and what stands beside them.
 
     tuning: the content of each tune/<model>/<backend>/<precision>.json with those three as further keys.
-    environments: backend → one nested dict per run.
+    environments: what each job recorded of its machine, its software and what it executed.
     sample: a training image, uint8 (height, width, 3), and the name of its class; None without images.
     """
 
@@ -34,9 +54,10 @@ class Evidence:
     throughput: pd.DataFrame
     parity: pd.DataFrame
     comparisons: pd.DataFrame
+    summaries: pd.DataFrame
     manifest: dict
     tuning: list[dict]
-    environments: dict[str, list[dict]]
+    environments: list[Recorded]
     sample: tuple[np.ndarray, str] | None
 
     @property
@@ -52,7 +73,7 @@ def load(root: str | Path) -> Evidence:
         config=Config.model_validate(read_json(results.root / "config.json")),
         manifest=manifest,
         tuning=_tuning(results),
-        environments=_environments(results),
+        environments=_recorded(results),
         sample=_sample(results, manifest),
         **{name: _table(results.tables / f"{name}.parquet", columns) for name, columns in COLUMNS.items()},
     )
@@ -73,10 +94,12 @@ def _tuning(results: Results) -> list[dict]:
     return [{**read_json(p), "model": p.parts[-3], "backend": p.parts[-2], "precision": p.stem} for p in paths]
 
 
-def _environments(results: Results) -> dict[str, list[dict]]:
-    found: dict[str, list[dict]] = {}
+def _recorded(results: Results) -> list[Recorded]:
+    found = []
     for path in sorted((results.root / "runs").glob("*/*/*/*/*/environment.json")):
-        found.setdefault(path.parts[-5], []).append(json.loads(path.read_text()))
+        found.append(Recorded(*path.parts[-6:-2], read_json(path)))
+    for path in sorted((results.root / "throughput").glob("*/*/*/*.json")):
+        found.append(Recorded(*path.parts[-4:-1], path.stem, read_json(path).get("environment", {})))
     return found
 
 

@@ -141,7 +141,10 @@ def _speed_bars(axes: Axes, frame: pd.DataFrame) -> None:
             axes.barh(row, bar.images_per_second, 0.86, color=COLOURS.get(backend, MUTED), alpha=_ALPHA[bar.execution])
             known = bar.status == "completed"
             label = number(bar.images_per_second) if known else f"{bar.execution}: {bar.status}"
-            _note(axes, bar.images_per_second if known else 0, row, f" {label}")
+            reach = [bar.images_per_second_ci_low, bar.images_per_second_ci_high]
+            if known and not pd.isna(reach[0]):
+                axes.plot(reach, [row, row], color=INK, linewidth=1.4)
+            _note(axes, np.nanmax([bar.images_per_second, reach[1]]) if known else 0, row, f" {label}")
             row += 1
         row += 0.5
     axes.set(yticks=ticks, yticklabels=_in_order(frame["backend"]), ylim=(row - 0.8, -0.7))

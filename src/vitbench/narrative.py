@@ -8,7 +8,7 @@ import pandas as pd
 from vitbench.config import Config
 from vitbench.numerals import counted, listed, number, percent, share, spread, times
 
-TIE = 1.05  # speeds closer than this are called equal
+_NOT_TOLD_APART = "at speeds that the timed blocks do not tell apart"
 _ENDINGS = {"gated": "stopped by the parity gate", "failed": "failed", "diverged": "diverged"}
 
 
@@ -19,7 +19,7 @@ def answer(runs: pd.DataFrame, throughput: pd.DataFrame, comparisons: pd.DataFra
     """
     model = main_model(config)
     runs, throughput, comparisons = (t[t["model"] == model] for t in (runs, throughput, comparisons))
-    return [_speed(runs, throughput, config, model), _accuracy(runs, comparisons, config)]
+    return [_speed(runs, throughput, comparisons, config, model), _accuracy(runs, comparisons, config)]
 
 
 def main_model(config: Config) -> str:
@@ -28,7 +28,7 @@ def main_model(config: Config) -> str:
     return (others or names)[0]
 
 
-def _speed(runs: pd.DataFrame, throughput: pd.DataFrame, config: Config, model: str) -> str:
+def _speed(runs: pd.DataFrame, throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config, model: str) -> str:
     training = throughput[throughput["phase"] == "train"]
     done = training[(training["status"] == "completed") & training["images_per_second"].notna()]
     execution, precision = _slice(done, config)
@@ -43,18 +43,46 @@ def _speed(runs: pd.DataFrame, throughput: pd.DataFrame, config: Config, model: 
         return f"{where}, no training speed of {model} was measured{lost}."
     how = f"as {execution} at batch size {batch:.0f}"
     first, best = speeds.index[0], speeds.iloc[0]
-    level = speeds[best / speeds < TIE]
-    behind = speeds[len(level) :]
+    timed = comparisons[(comparisons["execution"] == execution) & (comparisons["precision"] == precision)]
+    timed = timed[(timed["metric"] == "train_images_per_second") & (timed["batch_size"] == batch)]
+    told = {b: _told_apart(timed, first, b) for b in speeds.index[1:]}
+    level = speeds[[b == first or not told[b].startswith("different") for b in speeds.index]]
+    behind = speeds.drop(level.index)
+    interval = f"{percent(config.statistics.confidence)} interval"
+    ratios = [
+        f"{times(best / v)} {b}" + _reach(timed, first, b, interval if n == 0 else "")
+        for n, (b, v) in enumerate(behind.items())
+    ]
     if len(speeds) == 1:
         says = f"{first} trains {model} at {number(best)} images/s {how}, with no other backend to compare it with"
     elif len(level) > 1:
-        says = f"{listed(level.index)} train {model} equally fast to within {percent(TIE - 1)}: "
-        says += f"{listed([number(v) for v in level])} images/s {how}"
-        says += "".join(f"; {b} reaches {times(v / best)} the speed of {first}" for b, v in behind.items())
+        equal = all(told[b] == "equivalent" for b in level.index[1:])
+        says = f"{listed(level.index)} train {model} "
+        says += f"equally fast to within {percent(config.statistics.speed_margin)}" if equal else _NOT_TOLD_APART
+        says += f": {listed([number(v) for v in level])} images/s {how}"
+        says += f"; {first} reaches {listed(ratios)}" if ratios else ""
     else:
-        says = f"{first} trains {model} fastest: {number(best)} images/s {how}, "
-        says += listed([f"{times(best / v)} {b}" for b, v in behind.items()])
+        says = f"{first} trains {model} fastest: {number(best)} images/s {how}, {listed(ratios)}"
     return f"{where}, {says}{lost}."
+
+
+def _pair(timed: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+    return timed[timed["backend_a"].isin([a, b]) & timed["backend_b"].isin([a, b])]
+
+
+def _told_apart(timed: pd.DataFrame, a: str, b: str) -> str:
+    """The verdict on the speeds of `a` and `b`; empty where there is none."""
+    verdicts = _pair(timed, a, b)["verdict"].dropna()
+    return str(verdicts.iloc[0]) if len(verdicts) else ""
+
+
+def _reach(timed: pd.DataFrame, a: str, b: str, name: str) -> str:
+    """The interval of the speed of `a` over that of `b`, in brackets."""
+    row = _pair(timed, a, b).iloc[0]
+    reach = (row.ratio_ci_low, row.ratio_ci_high)
+    if row.backend_a != a:
+        reach = (1 / reach[1], 1 / reach[0])
+    return f" ({name}{' ' * bool(name)}{number(reach[0])} to {number(reach[1])})"
 
 
 def _accuracy(runs: pd.DataFrame, comparisons: pd.DataFrame, config: Config) -> str:

@@ -5,7 +5,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from vitbench import environment
+from vitbench import agreement, environment
 from vitbench.config import SCHEMA_VERSION, Config
 from vitbench.results import Results, read_json, whole, write_json
 
@@ -25,6 +25,7 @@ EPOCH_VALUES = [
 ]
 THROUGHPUT_VALUES = [
     *("phase", "batch_size", "warmup_steps", "timed_steps", "images_per_second"),
+    *("images_per_second_ci_low", "images_per_second_ci_high"),
     *("step_seconds_p50", "step_seconds_p95", "flops_per_image", "achieved_flops_per_second"),
     *("device_peak_flops_per_second", "mfu", "input_seconds_share"),
 ]
@@ -33,13 +34,18 @@ COLUMNS = {  # of each table
     "epochs": [*KEYS, "seed", *EPOCH_VALUES],
     "throughput": [*KEYS, "status", *THROUGHPUT_VALUES, "first_step_seconds", "device", "config_sha256", "error"],
     "parity": [
-        *("model", "backend", "execution", "reference_backend", "quantity"),
-        *("max_abs_difference", "max_rel_difference", "tolerance", "passed"),
+        *("model", "backend", "execution", "reference_backend", "quantity", "weight"),
+        *("max_abs_difference", "max_rel_difference", "cosine", "tolerance", "passed"),
     ],
     "comparisons": [
-        *("experiment", "model", "execution", "precision", "metric", "backend_a", "backend_b", "n"),
+        *("experiment", "model", "execution", "precision", "metric", "batch_size", "backend_a", "backend_b", "n"),
         *("mean_a", "mean_b", "difference", "sd_difference", "ci_low", "ci_high", "test", "p_value"),
-        *("p_value_adjusted", "p_equivalence", "p_equivalence_adjusted", "verdict"),
+        *("p_value_adjusted", "p_equivalence", "p_equivalence_adjusted", "ratio", "ratio_ci_low", "ratio_ci_high"),
+        "verdict",
+    ],
+    "summaries": [
+        *("experiment", "model", "backend", "execution", "precision", "metric"),
+        *("n", "mean", "sd", "ci_low", "ci_high"),
     ],
 }
 
@@ -115,6 +121,7 @@ def write_throughput(config: Config, results: Results, job: Job, status: str, va
         "device": found["device"],
         "config_sha256": config.digest(),
         **environment.process_times(),
+        "environment": {**found, "execution": values.pop("audit", {})},
         **values,
     }
     path = results.throughput(job.model, job.backend, job.execution, job.precision)
@@ -140,13 +147,7 @@ def gate(config: Config, results: Results, job: Job) -> str | None:
     failed = [row for row in read_json(results.parity(job.model, job.backend))["quantities"] if not row["passed"]]
     if not failed:
         return None
-    worst = max(failed, key=lambda row: math.inf if row["max_rel_difference"] is None else row["max_rel_difference"])
-    size = worst["max_rel_difference"]
-    by = "is not a number everywhere" if size is None else f"differs by {size:.2g} of the largest value"
-    message = (
-        f"parity failed: {worst['quantity']} ({worst['execution']}), compared with {worst['reference_backend']}, "
-        f"{by}; the tolerance is {worst['tolerance']:.2g}"
-    )
+    message = f"parity failed: {agreement.told(agreement.worst(failed))}"
     if not config.parity.train_despite_failure:
         raise Gated(message)
     return f"{message}; measured all the same, as parity.train_despite_failure says"

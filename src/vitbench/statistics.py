@@ -2,6 +2,7 @@
 
 import bisect
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -11,18 +12,27 @@ from vitbench.config import Statistics
 from vitbench.records import COLUMNS
 
 METRICS = ("test_accuracy", "test_top5_accuracy")
+RESAMPLES = 9_999
 POWER = 0.8  # of the experiment that an inconclusive verdict asks for
 MOST_SEEDS = 1000
+MOST_BLOCKS = 1000
 INTEGRATION_POINTS = 400
 
+_CONTESTANT = ["experiment", "model", "execution", "precision"]
 
-def comparisons(runs: pd.DataFrame, settings: Statistics) -> pd.DataFrame:
-    """One row per pair of backends and metric, for each model, execution and precision; paired by seed.
 
-    The pairs of one metric are a family: their p-values are adjusted together.
+def comparisons(runs: pd.DataFrame, blocks: pd.DataFrame, settings: Statistics) -> pd.DataFrame:
+    """One row per pair of backends and metric, for each model, execution and precision.
+
+    Accuracies are paired by seed; the pairs of one metric are a family, whose p-values are adjusted together. Speeds
+    are compared for each batch size by the ratio over timed blocks; `blocks` is described at `ratios`.
     """
-    by = ["experiment", "model", "execution", "precision"]
-    families = []
+    rows = [*_of_accuracies(runs, settings), *ratios(blocks, settings)]
+    return pd.DataFrame(rows, columns=COLUMNS["comparisons"])
+
+
+def _of_accuracies(runs: pd.DataFrame, settings: Statistics) -> list[dict]:
+    by, families = _CONTESTANT, []
     completed = runs[runs["status"] == "completed"]
     for metric in METRICS:
         family = []
@@ -33,7 +43,100 @@ def comparisons(runs: pd.DataFrame, settings: Statistics) -> pd.DataFrame:
                 row = dict(zip(by, keys, strict=True)) | {"metric": metric, "backend_a": a, "backend_b": b}
                 family.append(row | compare(pair[a].to_numpy(), pair[b].to_numpy(), settings))
         families += advised(judged(family, settings), settings)
-    return pd.DataFrame(families, columns=COLUMNS["comparisons"])
+    return families
+
+
+def ratios(blocks: pd.DataFrame, settings: Statistics) -> list[dict]:
+    """How much faster one backend is than another, for each phase and batch size: a row per pair.
+
+    blocks: a row per timed block, with the contestant's keys, phase, batch_size and images_per_second. Blocks follow
+    each other in one process, so the interval says nothing of another process, day or machine.
+    """
+    rows = []
+    for keys, group in blocks.groupby([*_CONTESTANT, "phase", "batch_size"], sort=False):
+        by_backend = {b: g["images_per_second"].to_numpy(float) for b, g in group.groupby("backend", sort=False)}
+        *contestant, phase, batch_size = keys
+        for a, b in itertools.combinations(by_backend, 2):
+            row = dict(zip(_CONTESTANT, contestant, strict=True)) | {"metric": f"{phase}_images_per_second"}
+            row |= {"batch_size": batch_size, "backend_a": a, "backend_b": b}
+            rows.append(row | compare_speeds(by_backend[a], by_backend[b], settings))
+    return rows
+
+
+def compare_speeds(a: np.ndarray, b: np.ndarray, settings: Statistics) -> dict:
+    """The ratio of the median speeds of blocks, (n,) each, with a bootstrap interval, and a verdict from that.
+
+    equivalent: the interval lies within a factor of 1 + speed_margin. different: it does not hold 1.
+    """
+    n, margin = min(len(a), len(b)), np.log1p(settings.speed_margin)
+    row = {"n": n, "mean_a": a.mean(), "mean_b": b.mean(), "ratio": np.median(a) / np.median(b)}
+    row["test"] = "bootstrap over blocks"
+    if n < 2:
+        return row | {"verdict": "no verdict: one block"}
+    low, high = speed_interval(a, b, settings.confidence)
+    row |= {"ratio_ci_low": np.exp(low), "ratio_ci_high": np.exp(high)}
+    if -margin < low and high < margin:
+        return row | {"verdict": "equivalent"}
+    if low > 0 or high < 0:
+        return row | {"verdict": "different"}
+    distance = abs(np.log(row["ratio"]))
+    enough = n * ((high - low) / 2 / max(distance, margin - distance)) ** 2  # widths fall with the root of n
+    about = f"about {np.ceil(enough):.0f} blocks would decide"
+    if enough > MOST_BLOCKS:
+        about = f"more than {MOST_BLOCKS} blocks would be needed"
+    return row | {"verdict": f"inconclusive (n too small: {about})"}
+
+
+def speed_interval(a: np.ndarray, b: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of the logarithm of median(a) ÷ median(b); blocks lie along the last axis.
+
+    Percentiles of the bootstrap distribution, expanded for few blocks by the quantile of Student's t (Hesterberg 2015,
+    The American Statistician 69, 371–386, section 5.1).
+    """
+    return _bootstrap((a, b), lambda a, b, axis: np.log(np.median(a, axis) / np.median(b, axis)), confidence)
+
+
+def median_interval(speeds: np.ndarray, confidence: float) -> tuple[float | None, float | None]:
+    """Of the median over blocks, (n,), as `speed_interval`; none for fewer than two."""
+    return _bootstrap((speeds,), np.median, confidence) if len(speeds) > 1 else (None, None)
+
+
+def _bootstrap(samples: tuple[np.ndarray, ...], statistic: Callable, confidence: float) -> tuple:
+    n = min(sample.shape[-1] for sample in samples)
+    tail = stats.norm.sf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 + confidence) / 2, n - 1))
+    found = stats.bootstrap(
+        samples,
+        statistic,
+        confidence_level=1 - 2 * tail,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        axis=-1,
+        rng=np.random.default_rng(0),
+    )
+    return found.confidence_interval.low, found.confidence_interval.high
+
+
+def summaries(runs: pd.DataFrame, settings: Statistics) -> pd.DataFrame:
+    """n, mean, standard deviation and t interval of each contestant's accuracies over its completed runs."""
+    rows = []
+    completed = runs[runs["status"] == "completed"]
+    by = ["experiment", "model", "backend", "execution", "precision"]
+    for keys, group in completed.groupby(by, sort=False):
+        for metric in METRICS:
+            values = group[metric].dropna().to_numpy(float)
+            rows.append(dict(zip(by, keys, strict=True)) | {"metric": metric} | summary(values, settings.confidence))
+    return pd.DataFrame(rows, columns=COLUMNS["summaries"])
+
+
+def summary(values: np.ndarray, confidence: float) -> dict:
+    """Of values (n,): n, mean, sample standard deviation and the mean's interval, which fewer than two do not have."""
+    n = len(values)
+    row = {"n": n, "mean": values.mean() if n else None}
+    if n < 2:
+        return row
+    deviation = values.std(ddof=1)
+    reach = stats.t.ppf((1 + confidence) / 2, n - 1) * deviation / np.sqrt(n)
+    return row | {"sd": deviation, "ci_low": values.mean() - reach, "ci_high": values.mean() + reach}
 
 
 def compare(a: np.ndarray, b: np.ndarray, settings: Statistics) -> dict:

@@ -4,10 +4,12 @@ import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from vitbench import execution
 from vitbench.feeding import Batches
@@ -78,18 +80,24 @@ class StepClock(keras.callbacks.Callback):
 def first_step(model: keras.Model, batches: Batches, clock: Clock = time.perf_counter) -> float:
     """Seconds of the first training step, compilation included. The model comes back as it was before it.
 
-    Weights, optimiser state and random state are put back, so that training starts where it would have without.
+    So training starts where it would have started without it.
     """
+    with put_back(model):
+        began = clock()
+        model.fit(_of_steps(batches, 1), verbose=0)
+        execution.synchronize()
+        return clock() - began
+
+
+@contextmanager
+def put_back(model: keras.Model) -> Iterator[None]:
+    """At the end the model and its optimiser are as they were: weights, optimiser state and random state."""
     model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables]
-    before = [keras.ops.convert_to_numpy(variable) for variable in variables]
-    began = clock()
-    model.fit(_of_steps(batches, 1), verbose=0)
-    execution.synchronize()
-    seconds = clock() - began
+    before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    yield
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
-    return seconds
 
 
 def first_inference(model: keras.Model, batches: Batches, clock: Clock = time.perf_counter) -> float:
@@ -109,13 +117,16 @@ def train_blocks(
 ) -> list[Block]:
     """Times `blocks` blocks of training steps, after at least `warmup_steps` that are not counted.
 
-    Each is an epoch of one fit, of at least `len(batches)` steps and about `block_seconds`.
+    Each is an epoch of one fit, of at least `len(batches)` steps and about `block_seconds`. Raises
+    execution.NotAsPlannedError if something is compiled meanwhile.
     """
     warmup, timed = BlockClock(clock), BlockClock(clock)
     epochs = -(-warmup_steps // len(batches))
     model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[warmup])
     batches = _lasting(batches, warmup.seconds[-1] / len(batches), block_seconds)
+    compilations = execution.Compilations()
     model.fit(batches, epochs=blocks, verbose=0, shuffle=False, callbacks=[timed])
+    compilations.check("in the timed training steps")
     return [_block(batches, seconds) for seconds in timed.seconds]
 
 
@@ -137,13 +148,16 @@ def infer(
     """Times inference, raw images in and logits back on the host at each step: blocks, and the seconds of each step.
 
     All timed steps, and the warm-up in front of them, are one call of predict, since each call has a cost of its own. A
-    block reaches from the end of the step before it to the end of its last.
+    block reaches from the end of the step before it to the end of its last. Raises execution.NotAsPlannedError as
+    train_blocks does.
     """
     trial, times = StepClock(clock), StepClock(clock)
     model.predict(_of_steps(batches, warmup_steps), verbose=0, callbacks=[trial])
     batches = _lasting(batches, statistics.median(trial.seconds), block_seconds)
     steps = len(batches)
+    compilations = execution.Compilations()
     model.predict(_of_steps(batches, warmup_steps + blocks * steps), verbose=0, callbacks=[times])
+    compilations.check("in the timed inference steps")
     ends = times.ended[warmup_steps - 1 :: steps]
     return [_block(batches, b - a) for a, b in itertools.pairwise(ends)], times.seconds[warmup_steps:]
 

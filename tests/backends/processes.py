@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,15 +11,22 @@ BACKENDS = ("jax", "torch", "tensorflow")
 REPOSITORY = Path(__file__).parents[2]
 
 
-def on_every_backend(module: str, *arguments: str, at_once: int = 2) -> None:
+def on_every_backend(
+    module: str,
+    *arguments: str,
+    at_once: int = 2,
+    backends: Sequence[str] = BACKENDS,
+    variables: Mapping[str, str] | None = None,
+) -> None:
     """Raises AssertionError with what a process printed if it failed."""
 
     def run(backend: str) -> None:
         path = os.pathsep.join(str(REPOSITORY / folder) for folder in ("src", "tests"))
-        environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"}
+        chosen = {"KERAS_BACKEND": backend, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"}
+        environment = os.environ | dict(variables or {}) | chosen
         command = [sys.executable, "-m", module, *arguments]
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
         assert ran.returncode == 0, f"{backend}: {ran.stderr[-4000:]}"
 
     with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(run, BACKENDS))
+        list(pool.map(run, backends))

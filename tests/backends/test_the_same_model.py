@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from backends import forward, variants
+from backends import variants
 from backends.processes import BACKENDS, on_every_backend
+from vitbench import reference
 
 TOLERANCE = 1e-4
 
@@ -57,7 +58,7 @@ def weights(p, classes: int) -> dict[str, np.ndarray]:
 def proof(variant: str) -> np.ndarray:
     p, manifest = variants.VITS[variant], variants.MANIFEST
     drawn = weights(p, len(manifest["class_names"]))
-    return forward.logits(variants.images(), drawn, manifest["normalization"], p)
+    return reference.logits(variants.images(), drawn, manifest["normalization"], p)
 
 
 def test_the_description_has_the_examples_number_of_weights():

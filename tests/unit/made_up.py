@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from vitbench import statistics
 from vitbench.config import SCHEMA_VERSION, Config
 from vitbench.evidence import COLUMNS
 from vitbench.results import Results
@@ -36,6 +37,7 @@ def tables(
     missing: Collection[str] = (),
     speeds: dict[str, float] = SPEEDS,
     verdict: str = "inconclusive",
+    scatter: float = 0.01,
 ) -> dict[str, pd.DataFrame]:
     """The tables of `settings`. failed: (backend, seed) of runs; gated, missing: backends."""
     random = np.random.default_rng(0)
@@ -81,12 +83,13 @@ def tables(
                     timed
                     | {"phase": phase, "batch_size": size, "warmup_steps": 10, "timed_steps": 100}
                     | {"images_per_second": speed}
+                    | {"images_per_second_ci_low": 0.98 * speed, "images_per_second_ci_high": 1.02 * speed}
                     | {"step_seconds_p50": size / speed, "step_seconds_p95": 1.1 * size / speed}
                 )
             rows["parity"].append(
                 {"model": model, "backend": backend, "reference_backend": "jax", "execution": execution}
                 | {"quantity": "logits", "max_abs_difference": 3.1e-6, "max_rel_difference": 1.4e-6}
-                | {"tolerance": 1e-4, "passed": True}
+                | {"cosine": 1.0, "tolerance": 1e-4, "passed": True}
             )
     present = [b for b in settings.backends if b not in missing and b not in gated]
     for a, b in [(a, b) for i, a in enumerate(present) for b in present[i + 1 :]]:
@@ -96,7 +99,18 @@ def tables(
         if len(settings.seeds) < 2:
             row |= {"ci_low": None, "ci_high": None, "p_value": None, "verdict": "no verdict: one seed"}
         rows["comparisons"].append(row)
-    return {name: pd.DataFrame(rows[name], columns=COLUMNS[name]) for name in COLUMNS}
+    made = {name: pd.DataFrame(rows[name], columns=COLUMNS[name]) for name in COLUMNS}
+    speeds = statistics.ratios(_blocks(made["throughput"], scatter), settings.statistics)
+    made["comparisons"] = pd.DataFrame([*rows["comparisons"], *speeds], columns=COLUMNS["comparisons"])
+    made["summaries"] = statistics.summaries(made["runs"], settings.statistics)
+    return made
+
+
+def _blocks(throughput: pd.DataFrame, scatter: float) -> pd.DataFrame:
+    """Five blocks of each measurement, around its speed."""
+    done = throughput[throughput["status"] == "completed"]
+    factors = 1 + scatter * np.linspace(-1, 1, 5)
+    return pd.concat([done.assign(images_per_second=done["images_per_second"] * factor) for factor in factors])
 
 
 def directory(root: Path, settings: Config, class_name: str = "seven", **options) -> Path:
@@ -123,7 +137,9 @@ def directory(root: Path, settings: Config, class_name: str = "seven", **options
         path = results.run(row.model, row.backend, row.execution, row.precision, row.seed) / "environment.json"
         packages = {"keras": "3.15.1", row.backend: "1.2.3"}
         environment = {"hostname": "made-up", "cpu": {"model": DEVICE, "logical_cores": 2}, "memory_bytes": 8 << 30}
-        _write(path, environment | {"gpus": [], "packages": packages, "variables": {"KERAS_BACKEND": row.backend}})
+        executed = {"backend": row.backend, "jit_compile_effective": row.backend == "jax", "layers_without_jit": []}
+        environment |= {"gpus": [], "packages": packages, "variables": {"KERAS_BACKEND": row.backend}}
+        _write(path, environment | {"execution": executed})
         plans = [{"plan": {"jit_compile": jit}, "status": "measured", "error": None} for jit in (False, True)]
         plans[0] |= {"cold_seconds": 1.2, "step_seconds": 0.021, "predicted_seconds": 8.1}
         plans[1] |= {"status": "abandoned", "error": "after 8.1 s, since by then the best so far would have finished"}

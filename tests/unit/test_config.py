@@ -187,7 +187,12 @@ def test_contestants_are_every_model_on_its_backends():
     config = parse({"baseline": {"backends": ["torch"], "seeds": [5]}})
     assert config.contestants() == [("vit", b) for b in BACKENDS] + [("resnet50v2", "torch")]
     assert (config.seeds_of("vit"), config.seeds_of("resnet50v2")) == ([0, 1, 2], [5])
+    assert (config.reference_of("vit"), config.reference_of("resnet50v2")) == ("jax", "jax")
+    # What takes part on one backend alone is compared with another all the same, if there is one.
+    config = parse({"baseline": {"backends": ["jax"]}, "backends": ["torch", "tensorflow", "jax"]})
     assert (config.reference_of("vit"), config.reference_of("resnet50v2")) == ("jax", "torch")
+    config = parse({"baseline": {"backends": ["jax"]}, "backends": ["jax"]})
+    assert config.reference_of("resnet50v2") == "jax"
 
 
 def test_every_key_is_described():

@@ -70,14 +70,13 @@ def test_augmentation_changes_training_images_and_no_others():
 
 
 def test_the_published_graph_runs_without_jit_and_a_plan_can_overrule_that():
-    def effective(plan: Plan) -> bool:
-        return execution.audit(execution.assemble(models.build("vit", SMALL, CIFAR100), plan, keras.optimizers.SGD()))[
-            "jit_compile_effective"
-        ]
+    def resolved(plan: Plan) -> bool:
+        parts = models.build("vit", SMALL, CIFAR100)
+        return execution.audit(execution.assemble(parts, plan, keras.optimizers.SGD()))["jit_compile_resolved"]
 
-    assert not effective(PUBLISHED)
-    assert effective(Plan(jit_compile=True))
-    assert not effective(Plan(jit_compile=False))
+    assert not resolved(PUBLISHED)
+    assert resolved(Plan(jit_compile=True))
+    assert not resolved(Plan(jit_compile=False))
 
 
 def test_both_executions_compute_the_same_from_the_same_weights():

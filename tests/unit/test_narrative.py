@@ -20,25 +20,32 @@ def test_a_clear_winner_is_named_with_its_ratios():
     speed, _ = answer()
     assert speed == (
         "On this hardware (Made-up CPU @ 3.00 GHz), jax trains vit fastest: 1 234 images/s as tuned at batch size 64, "
-        "1.2 × tensorflow and 1.6 × torch."
+        "1.2 × tensorflow (95 % interval 1.18 to 1.22) and 1.6 × torch (1.57 to 1.63)."
     )
 
 
 def test_the_winner_need_not_be_the_first_backend():
     speed, _ = answer(speeds={"jax": 100.0, "torch": 300.0, "tensorflow": 200.0})
-    assert "torch trains vit fastest: 300 images/s as tuned at batch size 64, 1.5 × tensorflow and 3.0 × jax" in speed
+    assert "torch trains vit fastest: 300 images/s as tuned at batch size 64, 1.5 × tensorflow" in speed
+    assert speed.endswith("and 3.0 × jax (2.94 to 3.06).")
 
 
 def test_a_tie_has_no_winner():
     speed, _ = answer(speeds={"jax": 1000.0, "torch": 990.0, "tensorflow": 500.0})
     assert "fastest" not in speed
     assert "jax and torch train vit equally fast to within 5 %: 1 000 and 990 images/s" in speed
-    assert "tensorflow reaches 0.50 × the speed of jax" in speed
+    assert speed.endswith("as tuned at batch size 64; jax reaches 2.0 × tensorflow (95 % interval 1.96 to 2.04).")
+
+
+def test_speeds_that_scatter_too_much_have_no_winner_either():
+    tables = made_up.tables(made_up.config(), scatter=0.2)
+    speed, _ = narrative.answer(tables["runs"], tables["throughput"], tables["comparisons"], made_up.config())
+    assert "jax and tensorflow train vit at speeds that the timed blocks do not tell apart: 1" in speed
 
 
 def test_a_gated_backend_is_named():
     speed, accuracy = answer(gated=["torch"])
-    assert speed.endswith("1.2 × tensorflow; stopped by the parity gate: torch.")
+    assert speed.endswith("1.2 × tensorflow (95 % interval 1.18 to 1.22); stopped by the parity gate: torch.")
     assert "torch" not in accuracy.split(";")[0]
     assert accuracy.endswith("2 of 6 runs did not complete.")
 

@@ -4,19 +4,26 @@ import pytest
 from scipy import stats
 
 from vitbench.config import Statistics
+from vitbench.records import RUN_COLUMNS
 from vitbench.statistics import (
     advised,
     compare,
+    compare_speeds,
     comparisons,
     holm,
     judged,
     power_of_difference,
     power_of_equivalence,
     seeds_needed,
+    speed_interval,
+    summary,
 )
 
 SETTINGS = Statistics()
 MARGIN = SETTINGS.equivalence_margin
+BLOCK_COLUMNS = "experiment model backend execution precision phase batch_size images_per_second".split()
+NO_RUNS = pd.DataFrame(columns=RUN_COLUMNS)
+NO_BLOCKS = pd.DataFrame(columns=BLOCK_COLUMNS)
 BASE = np.array([0.50, 0.52, 0.51, 0.53, 0.49])
 
 
@@ -88,12 +95,13 @@ def test_only_completed_runs_with_the_same_seed_are_paired():
         ],
         columns="experiment model backend execution precision seed status test_accuracy test_top5_accuracy".split(),
     )
-    (row,) = comparisons(runs, SETTINGS).query("metric == 'test_accuracy'").to_dict("records")
+    (row,) = comparisons(runs, NO_BLOCKS, SETTINGS).query("metric == 'test_accuracy'").to_dict("records")
     assert (row["backend_a"], row["backend_b"], row["n"]) == ("jax", "torch", 1)
     assert row["difference"] == pytest.approx(0.2)
 
 
 SIMULATIONS, SEEDS, DEVIATION = 10_000, 5, 0.008
+RATIOS = 1_000
 
 
 def simulated(difference: float, pairs: int = 1) -> list[list[dict]]:
@@ -140,3 +148,54 @@ def test_the_seeds_that_would_decide_do_decide():
     families = [judged([compare(d, np.zeros(needed), SETTINGS)], SETTINGS) for d in drawn]
     assert share_with(families, "inconclusive") < 0.23
     assert seeds_needed(MARGIN, 100 * DEVIATION, 0.05, SETTINGS) is None
+
+
+def test_a_summary_has_the_t_interval_of_the_mean():
+    row = summary(BASE, 0.95)
+    low, high = stats.ttest_1samp(BASE, 0).confidence_interval(0.95)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((low, high))
+    assert (row["n"], row["mean"], row["sd"]) == pytest.approx((5, BASE.mean(), stats.tstd(BASE)))
+    assert summary(BASE[:1], 0.95) == {"n": 1, "mean": 0.5}
+    assert summary(BASE[:0], 0.95) == {"n": 0, "mean": None}
+
+
+def blocks(middle: float, scatter: float, n: int = 5) -> np.ndarray:
+    return middle * (1 + scatter * np.linspace(-1, 1, n))
+
+
+def test_speeds_are_compared_by_the_ratio_of_their_medians():
+    row = compare_speeds(blocks(300, 0.01), blocks(200, 0.02), SETTINGS)
+    assert row["ratio"] == pytest.approx(1.5) and row["ratio_ci_low"] < 1.5 < row["ratio_ci_high"]
+    assert row["verdict"] == "different" and row["n"] == 5
+    reversed_ = compare_speeds(blocks(200, 0.02), blocks(300, 0.01), SETTINGS)
+    assert reversed_["ratio_ci_low"] == pytest.approx(1 / row["ratio_ci_high"], rel=0.01)
+
+
+def test_verdicts_on_speeds():
+    assert compare_speeds(blocks(100, 0.005), blocks(101, 0.005), SETTINGS)["verdict"] == "equivalent"
+    scattered = compare_speeds(blocks(100, 0.2), blocks(108, 0.2), SETTINGS)["verdict"]
+    assert scattered.startswith("inconclusive (n too small: about ") and scattered.endswith(" blocks would decide)")
+    assert compare_speeds(blocks(100, 0, 1), blocks(50, 0, 1), SETTINGS)["verdict"] == "no verdict: one block"
+
+
+# Of three values there are too few resamples for more than 0.91.
+@pytest.mark.parametrize(("n", "coverage"), [(3, 0.91), (5, 0.95), (10, 0.95)])
+def test_the_interval_of_a_ratio_covers_it_as_often_as_it_says(n, coverage):
+    random = np.random.default_rng(4)
+    drawn = [np.exp(random.normal(0, 0.03, (RATIOS, n))) for _ in range(2)]
+    low, high = speed_interval(*drawn, 0.95)
+    assert np.mean((low <= 0) & (high >= 0)) >= coverage - 4 * np.sqrt(0.05 * 0.95 / RATIOS)
+
+
+def test_only_measurements_of_the_same_phase_and_batch_size_are_compared():
+    rows = [
+        ("e", "vit", backend, "tuned", "float32", phase, size, speed * (1 + 0.001 * block))
+        for backend, phase, size, speed in [
+            *(("jax", "train", 64, 100), ("torch", "train", 64, 50), ("torch", "train", 128, 60)),
+            *(("jax", "infer", 64, 400), ("torch", "infer", 64, 100)),
+        ]
+        for block in range(3)
+    ]
+    found = comparisons(NO_RUNS, pd.DataFrame(rows, columns=BLOCK_COLUMNS), SETTINGS)
+    ratios = {(row.metric, row.batch_size): row.ratio for row in found.itertuples()}
+    assert ratios == pytest.approx({("train_images_per_second", 64): 2.0, ("infer_images_per_second", 64): 4.0})

@@ -208,13 +208,50 @@ def test_a_wrong_config_fails_before_any_job_is_planned(project, wrong, words):
     assert "Building DAG" not in output and "Traceback" not in output
 
 
-def test_a_failed_gate_and_a_diverged_run_are_rows_and_the_report_is_made(project):
-    settings = "experiment=troubled", "backends=[torch,jax]", "seeds=[0]", "parity={logits_tolerance: 1.0e-30}"
-    ran = snakemake(project, *TINY, "--config", *settings)
+SKEWED = """
+import keras
+
+
+def build(input_shape, classes):
+    divisor = 250 if keras.backend.backend() == "torch" else 255
+    layers = [keras.layers.Rescaling(1 / divisor), keras.layers.Flatten(), keras.layers.Dense(classes)]
+    return keras.Sequential([keras.Input(input_shape), *layers])
+"""
+
+
+def test_a_failed_gate_stops_that_backend_alone_and_the_report_says_what_failed(project):
+    (project / "skewed.py").write_text(SKEWED)
+    settings = {"experiment": "troubled", "models": {"vit": None, "skewed": {"builder": "skewed:build"}}}
+    overlay = project / "skewed.yaml"
+    overlay.write_text(json.dumps(settings | {"seeds": [0], "backends": ["jax", "torch"]}))
+    ran = snakemake(project, *TINY, str(overlay))
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    runs = pd.read_csv(project / "results/troubled/tables/runs.csv")
-    assert runs.status.tolist() == ["gated", "gated"]
-    assert runs.error.str.contains("parity failed").all()
+    troubled = project / "results" / "troubled"
+
+    def table(name: str) -> pd.DataFrame:
+        return pd.read_csv(troubled / "tables" / f"{name}.csv").set_index("backend")
+
+    failed = table("parity").loc["torch"].query("not passed")
+    assert {"logits", "loss", "gradient", "losses"} == set(failed.quantity)
+    logits = failed.query("quantity == 'logits'").max_rel_difference.iloc[0]
+    assert logits == pytest.approx(255 / 250 - 1, rel=1e-3)
+    for name in ("runs", "throughput"):
+        assert set(table(name).loc[["jax"], "status"]) == {"completed"}
+        assert set(table(name).loc[["torch"], "status"]) == {"gated"}
+        (error,) = set(table(name).loc[["torch"], "error"])
+        assert re.search(r"parity failed: \w+( of [\w/]+)? \(tuned\), compared with jax, differs by [\d.]+", error)
+    report = (troubled / "report.html").read_text()
+    assert "gated" in report and "of the largest value; the tolerance is" in report
+    overlay.write_text(overlay.read_text()[:-1] + ', "parity": {"train_despite_failure": true}}')
+    ran = snakemake(project, *TINY, str(overlay))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    for name in ("runs", "throughput"):
+        assert set(table(name)["status"]) == {"completed"}
+        assert table(name).loc[["torch"], "error"].str.contains("measured all the same").all()
+        assert table(name).loc[["jax"], "error"].isna().all()
+
+
+def test_a_diverged_run_is_a_row_and_the_report_is_made(project):
     ran = snakemake(
         project,
         *TINY,

@@ -2,12 +2,13 @@
 
 from dataclasses import astuple
 
+import numpy as np
 import pandas as pd
 
 from vitbench import statistics
 from vitbench.config import Config
 from vitbench.progress import say
-from vitbench.records import COLUMNS, Job, jobs
+from vitbench.records import COLUMNS, KEYS, Job, jobs
 from vitbench.results import Results, read_json, whole
 
 
@@ -26,7 +27,7 @@ def run(config: Config, results: Results) -> None:
 
 
 def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
-    """The tables runs, epochs, throughput, parity and comparisons."""
+    """The tables runs, epochs, throughput, parity, comparisons and summaries."""
     run_jobs, timings = jobs(config)
     runs = pd.DataFrame([_run(config, results, job) for job in run_jobs], columns=COLUMNS["runs"])
     throughput = _throughput(config, results, timings)
@@ -35,7 +36,8 @@ def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
         "epochs": _epochs(config, results, run_jobs),
         "throughput": throughput,
         "parity": _parity(config, results),
-        "comparisons": statistics.comparisons(runs, config.statistics),
+        "comparisons": statistics.comparisons(runs, _blocks(config, results, timings), config.statistics),
+        "summaries": statistics.summaries(runs, config.statistics),
     }
 
 
@@ -62,8 +64,23 @@ def _throughput(config: Config, results: Results, timings: list[Job]) -> pd.Data
         path = results.throughput(job.model, job.backend, job.execution, job.precision)
         found = read_json(path) if path.exists() else {"status": "failed", "error": "the job left no result"}
         keys = job.keys(config) | {k: found.get(k) for k in ("status", "device", "config_sha256", "error")}
-        rows += [keys | measured for measured in found.get("measurements") or [{}]]
+        for measured in found.get("measurements") or [{}]:
+            speeds = np.array([block["images"] / block["seconds"] for block in measured.get("blocks", [])])
+            low, high = statistics.median_interval(speeds, config.statistics.confidence)
+            interval = {"images_per_second_ci_low": low, "images_per_second_ci_high": high}
+            rows.append(keys | measured | interval)
     return pd.DataFrame(rows, columns=COLUMNS["throughput"])
+
+
+def _blocks(config: Config, results: Results, timings: list[Job]) -> pd.DataFrame:
+    """A row per timed block of the completed measurements."""
+    rows = []
+    for job in timings:
+        path = results.throughput(job.model, job.backend, job.execution, job.precision)
+        for measured in read_json(path)["measurements"] if path.exists() else []:
+            keys = job.keys(config) | {key: measured[key] for key in ("phase", "batch_size")}
+            rows += [keys | {"images_per_second": b["images"] / b["seconds"]} for b in measured.get("blocks", [])]
+    return pd.DataFrame(rows, columns=[*KEYS, "phase", "batch_size", "images_per_second"])
 
 
 def _parity(config: Config, results: Results) -> pd.DataFrame:

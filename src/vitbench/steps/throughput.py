@@ -34,6 +34,7 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
         batches = Batches(images, labels, batch_size, seed=0, steps=config.throughput.steps_per_block)
         for phase in PHASES:
             measurements.append(measure(model, phase, batches, config))
+            execution.check(model)
             bar.advance(images_per_second=measurements[-1]["images_per_second"])
     bar.close()
     values = {
@@ -42,7 +43,7 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
         "import_seconds": import_seconds,
         "peak_host_memory_bytes": peak_host_memory_bytes(),
         "peak_device_memory_bytes": execution.peak_device_memory_bytes(),
-        "audit": {"plan": plan.as_dict(), **execution.audit(model)},
+        "audit": {"plan": plan.as_dict(), "seed": 0, **execution.audit(model)},
     }
     write_throughput(config, results, job, "completed", values)
     return "completed"

@@ -31,6 +31,7 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
     model = execution.assemble(parts, plan, optimizer)
     batches = Batches(*data["train"], config.training.batch_size, seed=job.seed)
     first_step_seconds = timing.first_step(model, batches)
+    execution.check(model)
     log.info("first step took %.2f s; plan %s; effective %s", first_step_seconds, plan, execution.audit(model))
     record = Record(parts.classifier, best_weights, Bar(f"train {job}", epochs, "epoch"))
     model.fit(
@@ -58,7 +59,7 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
     values |= {k: audit[k] for k in ("jit_compile_effective", "tf32_effective", "keras_version", "backend_version")}
     values["peak_host_memory_bytes"] = peak_host_memory_bytes()
     values["peak_device_memory_bytes"] = execution.peak_device_memory_bytes()
-    values["audit"] = {"plan": plan.as_dict(), **audit}
+    values["audit"] = {"plan": plan.as_dict(), "seed": job.seed, **audit}
     values["error"] = warning
     if record.diverged:
         values["error"] = f"the loss was no number in epoch {len(record.history)}"
@@ -80,6 +81,7 @@ class Record(keras.callbacks.Callback):
         self.best_epoch: int | None = None
         self.best_val_accuracy: float | None = None
         self.diverged = False
+        self.compilations: execution.Compilations | None = None
 
     def on_epoch_begin(self, epoch, logs=None):
         execution.synchronize()
@@ -101,6 +103,9 @@ class Record(keras.callbacks.Callback):
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
         }
         self.history.append({name: row[name] for name in EPOCH_VALUES})
+        if self.compilations is None:  # the first epoch still compiles the smaller last batch and the validation step
+            self.compilations = execution.Compilations()
+        self.compilations.check(f"in epoch {row['epoch']}")
         if finite(row)["loss"] is None:
             self.diverged = self.model.stop_training = True
         elif self.best_val_accuracy is None or row["val_accuracy"] > self.best_val_accuracy:
@@ -116,7 +121,7 @@ class Record(keras.callbacks.Callback):
 def _speed(history: list[dict], images: int) -> dict:
     """Images per second and epoch seconds, training alone, as medians over the epochs after the first.
 
-    The first epoch still compiles the smaller last batch and the validation step; a lone epoch is all there is.
+    In the first epoch there is still something to compile; a lone epoch is all there is.
     """
     seconds = [row["train_seconds"] for row in history]
     steady = seconds[1:] or seconds

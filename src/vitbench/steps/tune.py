@@ -95,6 +95,7 @@ def _measure(config: Config, results: Results, job: Job, plan: Plan) -> dict:
     batches = Batches(images, labels, config.training.batch_size, seed=0, steps=config.tuning.timed_steps)
     timing.first_step(model, batches)
     cold = time.perf_counter() - began
+    execution.check(model)
     blocks = timing.train_blocks(model, batches, warmup_steps=1, blocks=TIMED_BLOCKS, block_seconds=BLOCK_SECONDS)
     step = timing.step_seconds(blocks)
     steps = epochs * -(-len(images) // config.training.batch_size)

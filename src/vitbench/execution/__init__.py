@@ -1,17 +1,36 @@
 """How a step runs on each backend, and what really ran: the only module that knows backends apart."""
 
-import importlib.metadata
 import os
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
+from vitbench.execution.auditing import Compilations, NotAsPlannedError, audit, check, watch_jax, watch_tensorflow
+from vitbench.execution.devices import device, peak_device_memory_bytes, synchronize
 from vitbench.progress import UserError
 
 if TYPE_CHECKING:
     import keras
 
     from vitbench.models import Parts
+
+__all__ = [
+    "PUBLISHED",
+    "WITHOUT_GPU",
+    "Compilations",
+    "DeviceError",
+    "NotAsPlannedError",
+    "Plan",
+    "assemble",
+    "audit",
+    "candidates",
+    "check",
+    "choose_backend",
+    "device",
+    "peak_device_memory_bytes",
+    "start",
+    "synchronize",
+]
 
 WITHOUT_GPU = (
     "The example at full size takes days on a CPU; `snakemake estimate` measures how many. To go on without a GPU, "
@@ -56,12 +75,15 @@ def start(backend: str, precision: str, accelerator: str, allow_cpu: bool = Fals
     if accelerator == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ["JAX_PLATFORMS"] = "cpu"
+        os.environ["KERAS_TORCH_DEVICE"] = "cpu"  # else Apple's GPU
     began = time.perf_counter()
     import keras
 
     if keras.backend.backend() != backend:
         raise RuntimeError(f"Keras was imported before its backend was chosen: it runs on {keras.backend.backend()}")
     seconds = time.perf_counter() - began
+    if backend == "jax":
+        watch_jax()
     _set_precision(backend, precision)
     if accelerator != "cpu" and not (accelerator == "auto" and allow_cpu) and device()["type"] != "gpu":
         raise DeviceError(f"{backend} finds no GPU here, and accelerator is {accelerator!r}. {WITHOUT_GPU}")
@@ -98,8 +120,10 @@ def assemble(parts: "Parts", plan: Plan, optimizer: "keras.optimizers.Optimizer"
         x = layer(x)
     model = keras.Model(images, parts.classifier(x), name=f"{parts.classifier.name}_on_raw_images")
     classes = model.output_shape[-1]
+    refusing = [layer for layer in model._flatten_layers() if not layer.supports_jit]
+    model.layers_without_jit = tuple(sorted({layer.name for layer in refusing}))
     if plan.jit_compile is True:
-        for layer in model._flatten_layers():
+        for layer in refusing:
             layer.supports_jit = True
     model.compile(
         optimizer=optimizer,
@@ -110,122 +134,13 @@ def assemble(parts: "Parts", plan: Plan, optimizer: "keras.optimizers.Optimizer"
         ],
         jit_compile=plan.jit_compile,
     )
+    if keras.backend.backend() == "tensorflow":
+        watch_tensorflow(model)
+    for layer in refusing:
+        layer.supports_jit = False  # for what else is assembled from the same parts
+    if plan.jit_compile is True and not model.jit_compile:
+        raise NotAsPlannedError("the plan says jit_compile=True, but Keras turned it off")
     return model
-
-
-def synchronize() -> None:
-    """Returns when the device has finished all that was asked of it."""
-    import keras
-
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        # While fit runs, Keras keeps the state beside the model, in a container that JAX does not look into; so wait
-        # for every array there is.
-        jax.block_until_ready(jax.live_arrays())
-    elif backend == "torch":
-        import torch
-
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-    else:
-        import tensorflow as tf
-
-        tf.test.experimental.sync_devices()
-
-
-def device() -> dict:
-    """The device that this process computes on: type (cpu or gpu) and, for a GPU, its name."""
-    import keras
-
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        first = jax.devices()[0]
-        return {"type": "cpu", "name": None} if first.platform == "cpu" else {"type": "gpu", "name": first.device_kind}
-    if backend == "torch":
-        import torch
-
-        if torch.cuda.is_available():
-            return {"type": "gpu", "name": torch.cuda.get_device_name()}
-        return {"type": "cpu", "name": None}
-    import tensorflow as tf
-
-    if gpus := tf.config.list_physical_devices("GPU"):
-        return {"type": "gpu", "name": tf.config.experimental.get_device_details(gpus[0]).get("device_name")}
-    return {"type": "cpu", "name": None}
-
-
-def peak_device_memory_bytes() -> int | None:
-    """The allocator's peak on the GPU, bytes; None on a CPU."""
-    import keras
-
-    if device()["type"] == "cpu":
-        return None
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-    if backend == "torch":
-        import torch
-
-        return torch.cuda.max_memory_allocated()
-    import tensorflow as tf
-
-    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-
-
-def audit(model: "keras.Model") -> dict:
-    """What really runs, read back from the libraries rather than from the plan."""
-    import keras
-
-    backend = keras.backend.backend()
-    return {
-        "backend": backend,
-        "backend_version": importlib.metadata.version(_distribution(backend)),
-        "keras_version": keras.__version__,
-        "jit_compile_effective": bool(model.jit_compile),
-        "tf32_effective": _tf32(backend),
-        "dtype_policy": keras.config.dtype_policy().name,
-        "device": device(),
-        "threads": _threads(backend),
-    }
-
-
-def _distribution(backend: str) -> str:
-    if backend != "tensorflow":
-        return backend
-    names = ("tensorflow", "tensorflow-cpu", "tensorflow_cpu")
-    installed = {d.metadata["Name"] for d in importlib.metadata.distributions()}
-    return next((name for name in names if name in installed), "tensorflow")
-
-
-def _tf32(backend: str) -> bool:
-    """Whether a float32 product on this device may be computed in TF32; never on a CPU."""
-    if device()["type"] == "cpu":
-        return False
-    if backend == "jax":
-        import jax
-
-        return jax.config.jax_default_matmul_precision != "highest"
-    if backend == "torch":
-        import torch
-
-        return torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
-    import tensorflow as tf
-
-    return tf.config.experimental.tensor_float_32_execution_enabled()
-
-
-def _threads(backend: str) -> int:
-    if backend == "torch":
-        import torch
-
-        return torch.get_num_threads()
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def candidates(backend: str) -> list[Plan]:

@@ -1,0 +1,85 @@
+"""The device that a process computes on: what it is, when it has finished, how much of its memory was used."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+
+def synchronize() -> None:
+    """Returns when the device has finished all that was asked of it."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        # While fit runs, Keras keeps the state beside the model, in a container that JAX does not look into; so wait
+        # for every array there is.
+        jax.block_until_ready(jax.live_arrays())
+    elif backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+    else:
+        import tensorflow as tf
+
+        tf.test.experimental.sync_devices()
+
+
+def device() -> dict:
+    """The device that this process computes on: type (cpu or gpu) and, for a GPU, its name."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        first = jax.devices()[0]
+        return {"type": "cpu", "name": None} if first.platform == "cpu" else {"type": "gpu", "name": first.device_kind}
+    if backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return {"type": "gpu", "name": torch.cuda.get_device_name()}
+        return {"type": "cpu", "name": None}
+    import tensorflow as tf
+
+    if gpus := tf.config.list_physical_devices("GPU"):
+        return {"type": "gpu", "name": tf.config.experimental.get_device_details(gpus[0]).get("device_name")}
+    return {"type": "cpu", "name": None}
+
+
+def placement(model: "keras.Model") -> str:
+    """Where the weights of `model` lie: cpu, gpu, or both, comma-separated."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "jax":
+        found = {place.platform for variable in model.trainable_variables for place in variable.value.devices()}
+    elif backend == "torch":
+        found = {variable.value.device.type for variable in model.trainable_variables}
+    else:
+        found = {variable.value.device.rsplit(":", 2)[-2].lower() for variable in model.trainable_variables}
+    return ", ".join(sorted({"cpu" if name == "cpu" else "gpu" for name in found}))
+
+
+def peak_device_memory_bytes() -> int | None:
+    """The allocator's peak on the GPU, bytes; None on a CPU."""
+    import keras
+
+    if device()["type"] == "cpu":
+        return None
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+    import tensorflow as tf
+
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"]

@@ -1,0 +1,122 @@
+"""What the audit finds on one backend: KERAS_BACKEND=… python -m backends.audit_worker FOLDER SCENARIO…"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import keras
+import numpy as np
+
+from vitbench import execution, timing
+from vitbench.config.models import ViT
+from vitbench.execution import PUBLISHED, NotAsPlannedError, Plan
+from vitbench.feeding import Batches
+from vitbench.models import Parts, build
+
+BACKEND = os.environ["KERAS_BACKEND"]
+MANIFEST = {
+    **{"image_shape": [8, 8, 3], "class_names": ["a", "b", "c"]},
+    "normalization": {"mean": [128.0] * 3, "variance": [5000.0] * 3},
+}
+TINY = {
+    **{"image_size": 8, "patch_size": 4, "projection_dim": 4, "num_heads": 1, "layers": 1},
+    **{"block_units": [4], "head_units": [4]},
+}
+
+
+def batches() -> Batches:
+    random = np.random.default_rng(0)
+    return Batches(random.integers(0, 256, (8, 8, 8, 3), np.uint8), random.integers(0, 3, 8).astype(np.int32), 4)
+
+
+def assembled(plan: Plan, parts: Parts | None = None, **changes) -> keras.Model:
+    parts = parts or build("vit", ViT(**TINY | {"augmentation": None} | changes), MANIFEST)
+    return execution.assemble(parts, plan, keras.optimizers.SGD())
+
+
+def refused(action, *arguments, **options) -> str | None:
+    """What NotAsPlannedError says; None if it is not raised."""
+    try:
+        action(*arguments, **options)
+    except NotAsPlannedError as error:
+        return str(error)
+    return None
+
+
+def compiled_or_not() -> dict:
+    """The audit after a step of each plan, and what `check` says of it."""
+    found = {}
+    # torch.compile needs minutes and a C++ compiler here, and is asked for in `switched_off` alone.
+    for jit in (False, True) if BACKEND != "torch" else (False,):
+        model = assembled(Plan(jit_compile=jit))
+        timing.first_step(model, batches())
+        found[str(jit)] = {"audit": execution.audit(model), "refused": refused(execution.check, model)}
+    return found
+
+
+def as_published() -> dict:
+    """The audit of a model that holds the example's augmentation, and of one whose attention has no dropout."""
+    model = assembled(PUBLISHED, augmentation={})
+    timing.first_step(model, batches())
+    fused = assembled(PUBLISHED, attention_dropout=0)
+    timing.first_step(fused, batches())
+    return {"audit": execution.audit(model), "without dropout": execution.audit(fused)}
+
+
+def overruled_and_not() -> dict:
+    """Whether parts that were assembled to be compiled are afterwards assembled as published all the same."""
+    parts = build("vit", ViT(**TINY), MANIFEST)
+    return {str(plan.jit_compile): assembled(plan, parts).jit_compile for plan in (Plan(jit_compile=True), PUBLISHED)}
+
+
+def switched_off() -> dict:
+    """A plan that says jit, where something outside turns it off without a word."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(True)
+    model = assembled(Plan(jit_compile=True))
+    timing.first_step(model, batches())
+    return {"refused": refused(execution.check, model), "audit": execution.audit(model)}
+
+
+class Clock:
+    """A second passes between looks; at the second look, the end of the warm-up, the images' type changes."""
+
+    def __init__(self, changing: Batches | None):
+        self.changing, self.now = changing, 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        if self.changing and self.now == 2.0:
+            self.changing.images = self.changing.images.astype(np.float32)
+        return self.now
+
+
+def changed_while_timed() -> dict:
+    """Timing of steps whose images change their type after the warm-up, and of steps that do not."""
+    model = assembled(PUBLISHED if BACKEND == "tensorflow" else Plan(jit_compile=BACKEND != "torch"))
+    found = {}
+    for changes in (False, True):
+        ours = batches()
+        clock = Clock(ours if changes else None)
+        arguments = {"warmup_steps": 2, "blocks": 3, "block_seconds": 0, "clock": clock}
+        found[f"changes: {changes}"] = refused(timing.train_blocks, model, ours, **arguments)
+    return found
+
+
+def elsewhere() -> dict:
+    """Weights on the CPU, where the device is said to be a GPU."""
+    model = assembled(PUBLISHED)
+    timing.first_step(model, batches())
+    with patch.dict(execution.check.__globals__, {"device": lambda: {"type": "gpu"}}):
+        return {"refused": refused(execution.check, model)}
+
+
+if __name__ == "__main__":
+    execution.start(BACKEND, "float32", "cpu")
+    found = {scenario: globals()[scenario]() for scenario in sys.argv[2:]}
+    path = Path(sys.argv[1], f"{BACKEND}-{sys.argv[2]}.json")
+    path.write_text(json.dumps(found))

@@ -1,0 +1,51 @@
+"""What is drawn, and made of pixels, on a backend: KERAS_BACKEND=… python -m backends.augmentation_worker FOLDER"""
+
+import os
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from vitbench import execution, models, sameness
+from vitbench.augmentation import drawn
+from vitbench.config.models import Augmentation, ViT
+from vitbench.execution import PUBLISHED, Plan
+
+BACKEND = os.environ["KERAS_BACKEND"]
+SIZE, DRAWS, COMPARED = 24, 3000, 100
+# The way each backend is likely to be tuned; XLA refuses TensorFlow's op for a rotation.
+PLANS = {"published": PUBLISHED, "tuned": Plan(jit_compile=BACKEND == "jax")}
+PIXELS = np.random.default_rng(0).uniform(0, 255, (DRAWS, SIZE, SIZE))
+MANIFEST = {
+    **{"image_shape": [SIZE, SIZE, 3], "class_names": ["a", "b"]},
+    "normalization": {"mean": [0.0] * 3, "variance": [1.0] * 3},
+}
+
+
+def main(folder: Path) -> None:
+    found = {"original": PIXELS[:COMPARED]}
+    for name, plan in PLANS.items():
+        keras.utils.set_random_seed(0)
+        found |= {f"{name} {key}": value for key, value in seen(plan, ViT(image_size=SIZE)).items()}
+    stronger = ViT(image_size=SIZE, augmentation=Augmentation(rotation=0.022, zoom=0.21))
+    found |= {f"stronger {key}": value for key, value in seen(PUBLISHED, stronger).items()}
+    np.savez(folder / f"{BACKEND}.npz", **found)
+
+
+def seen(plan: Plan, parameters: ViT) -> dict[str, np.ndarray]:
+    parts = models.build("vit", parameters, MANIFEST)
+    pixels = sameness.augmented(parts, plan, PIXELS)
+    draws = drawn(pixels)
+    few = {"pixels": pixels[:COMPARED, :, :, 2]}
+    return few | {
+        "flips": draws.flips,
+        "angles": draws.angles,
+        "heights": draws.zooms[:, 0],
+        "widths": draws.zooms[:, 1],
+    }
+
+
+if __name__ == "__main__":
+    execution.start(BACKEND, "float32", "cpu")
+    main(Path(sys.argv[1]))
