@@ -149,11 +149,13 @@ def throughput_table(throughput: pd.DataFrame) -> Html:
         "Share of peak": ("mfu", percent),
         "Share waiting for input": ("input_seconds_share", percent),
     }
+    unequal = done["error"].notna().any()  # measured in spite of it
     known = {label: (column, write) for label, (column, write) in columns.items() if done[column].notna().any()}
     rows = [
         {
             **_named([getattr(row, key) for key in _KEYS]),
             "Phase": _PHASES.get(row.phase, row.phase),
+            **({"Parity": badge("failed") if isinstance(row.error, str) else "passed"} if unequal else {}),
             **{label: write(getattr(row, column)) for label, (column, write) in known.items()},
         }
         for row in done.itertuples()

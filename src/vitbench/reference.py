@@ -28,6 +28,12 @@ def quantities(images: np.ndarray, labels: np.ndarray, weights: dict[str, np.nda
     return {"logits": found, "loss": np.array([loss(found, labels)]), "slope": np.array([slope])}
 
 
+def slope(found: dict[str, np.ndarray]) -> np.ndarray:
+    """float64 (1,): the derivative of a loss along `direction`, from its gradients, named gradient/<weight's path>."""
+    gradients = {n.partition("/")[2]: g.astype(np.float64) for n, g in found.items() if n.startswith("gradient/")}
+    return np.array([sum(np.vdot(gradient, direction(path, gradient.shape)) for path, gradient in gradients.items())])
+
+
 def loss(logits: np.ndarray, labels: np.ndarray) -> float:
     """The mean cross-entropy of logits (batch, classes) with labels (batch,)."""
     return float(np.mean(logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]))

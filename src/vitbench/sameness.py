@@ -6,7 +6,7 @@ And what its augmentation makes of an image, which is chance, so that what was d
 import keras
 import numpy as np
 
-from vitbench import agreement, augmentation, execution, optimization, reference, timing
+from vitbench import agreement, augmentation, execution, optimization, timing
 from vitbench.agreement import Quantities
 from vitbench.config import Tolerances
 from vitbench.config.training import Training
@@ -46,7 +46,7 @@ def quantities(parts: Parts, plan: Plan, batches: Batches) -> Quantities:
 
     logits (batch, classes): of the first batch, not in training mode. losses float64 (steps,): of each batch in turn,
     each taken before an AdamW step on it, in training mode. loss float64 (1,): the first of them.
-    gradient/<weight's path>: its gradient. slope float64 (1,): its derivative along reference.direction.
+    gradient/<weight's path>: its gradient.
     state/<variable's path>: what that first step made of state that is not trained, as of batch normalisation.
     rounding float64 (1,): the largest relative difference of a gradient that rounding of the weights makes.
     """
@@ -64,11 +64,7 @@ def quantities(parts: Parts, plan: Plan, batches: Batches) -> Quantities:
         losses.append(float(network.train_on_batch(*batches[step], return_dict=True)["loss"]))
         if step == 0:
             gradients, state = kept.gradients(), _state(network)
-    slope = sum(
-        np.vdot(gradient.astype(np.float64), reference.direction(name.partition("/")[2], gradient.shape))
-        for name, gradient in gradients.items()
-    )
-    found |= {"loss": np.array(losses[:1]), "slope": np.array([slope]), "losses": np.array(losses)}
+    found |= {"loss": np.array(losses[:1]), "losses": np.array(losses)}
     changes = [row["max_rel_difference"] for row in agreement.compared(moved, gradients, Tolerances())]
     return found | gradients | state | {"rounding": np.array([max(changes)])}
 

@@ -145,7 +145,12 @@ def test_seeds_start_from_different_weights(results):
 
 def test_parity_compares_every_backend_with_the_reference(results):
     parity = pd.read_parquet(results / "tables" / "parity.parquet")
-    assert set(parity.backend) == set(BACKENDS) and set(parity.reference_backend) == {"jax"}
+    by_backend = parity.groupby("backend").reference_backend.agg(set).to_dict()
+    assert by_backend == {backend: {"jax", "numpy"} for backend in BACKENDS}
+    of_torch = parity[(parity.backend == "torch") & (parity.execution == "tuned")]
+    compared = of_torch.groupby("reference_backend").quantity.agg(set).to_dict()
+    assert compared == {"numpy": {"augmentation", "logits", "loss", "slope"}, "jax": {"gradient", "losses"}}
+    assert of_torch.weight.dropna().is_unique and of_torch.weight.notna().sum() == 25
     assert parity.passed.all() and (parity.max_rel_difference <= parity.tolerance).all()
     assert parity.max_rel_difference.max() > 0  # bit for bit the same everywhere would mean that nothing was compared
 
@@ -249,6 +254,8 @@ def test_a_failed_gate_stops_that_backend_alone_and_the_report_says_what_failed(
         assert set(table(name)["status"]) == {"completed"}
         assert table(name).loc[["torch"], "error"].str.contains("measured all the same").all()
         assert table(name).loc[["jax"], "error"].isna().all()
+    verdicts = pd.read_csv(troubled / "tables" / "comparisons.csv").verdict
+    assert len(verdicts) and verdicts.str.endswith("; parity failed").all()
 
 
 def test_a_diverged_run_is_a_row_and_the_report_is_made(project):

@@ -2,7 +2,7 @@
 
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from vitbench.execution.auditing import Compilations, NotAsPlannedError, audit, check, watch_jax, watch_tensorflow
@@ -28,6 +28,7 @@ __all__ = [
     "choose_backend",
     "device",
     "peak_device_memory_bytes",
+    "resolved",
     "start",
     "synchronize",
 ]
@@ -141,6 +142,13 @@ def assemble(parts: "Parts", plan: Plan, optimizer: "keras.optimizers.Optimizer"
     if plan.jit_compile is True and not model.jit_compile:
         raise NotAsPlannedError("the plan says jit_compile=True, but Keras turned it off")
     return model
+
+
+def resolved(plan: Plan, parts: "Parts") -> Plan:
+    """The same with Keras' own choice for the model of `parts` in place of "auto"."""
+    import keras
+
+    return replace(plan, jit_compile=bool(assemble(parts, plan, keras.optimizers.SGD()).jit_compile))
 
 
 def candidates(backend: str) -> list[Plan]:

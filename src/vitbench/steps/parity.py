@@ -6,7 +6,7 @@ augmentation makes of an image. For the rest it is another backend.
 
 import numpy as np
 
-from vitbench import agreement, augmentation, models, reference, sameness
+from vitbench import agreement, augmentation, execution, models, reference, sameness
 from vitbench.agreement import Quantities
 from vitbench.config import SCHEMA_VERSION, Config
 from vitbench.config.models import ViT
@@ -32,10 +32,13 @@ def run(config: Config, results: Results, model: str, backend: str) -> None:
     init.load(parts, results, model, config.seeds_of(model)[0])
     true = _by_numpy(config, results, model, parts, batches)
     sameness.still(parts)
-    found = {}
+    found, of_plan = {}, {}
     for name, plan in plans.items():
-        init.load(parts, results, model, config.seeds_of(model)[0])
-        found[name] = sameness.quantities(parts, plan, batches)
+        plan = execution.resolved(plan, parts)
+        if plan not in of_plan:  # two executions can come to the same
+            init.load(parts, results, model, config.seeds_of(model)[0])
+            of_plan[plan] = sameness.quantities(parts, plan, batches)
+        found[name] = of_plan[plan] | ({"slope": reference.slope(of_plan[plan])} if true else {})
     _keep(results, config, model, backend, found)
     expected = found["published"]
     reference_backend = config.reference_of(model)

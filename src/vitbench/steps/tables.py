@@ -31,12 +31,14 @@ def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
     run_jobs, timings = jobs(config)
     runs = pd.DataFrame([_run(config, results, job) for job in run_jobs], columns=COLUMNS["runs"])
     throughput = _throughput(config, results, timings)
+    parity = _parity(config, results)
+    comparisons = statistics.comparisons(runs, _blocks(config, results, timings), config.statistics)
     return {
         "runs": runs,
         "epochs": _epochs(config, results, run_jobs),
         "throughput": throughput,
-        "parity": _parity(config, results),
-        "comparisons": statistics.comparisons(runs, _blocks(config, results, timings), config.statistics),
+        "parity": parity,
+        "comparisons": _marked(comparisons, parity),
         "summaries": statistics.summaries(runs, config.statistics),
     }
 
@@ -81,6 +83,16 @@ def _blocks(config: Config, results: Results, timings: list[Job]) -> pd.DataFram
             keys = job.keys(config) | {key: measured[key] for key in ("phase", "batch_size")}
             rows += [keys | {"images_per_second": b["images"] / b["seconds"]} for b in measured.get("blocks", [])]
     return pd.DataFrame(rows, columns=[*KEYS, "phase", "batch_size", "images_per_second"])
+
+
+def _marked(comparisons: pd.DataFrame, parity: pd.DataFrame) -> pd.DataFrame:
+    """The comparisons, with a word in the verdict where a backend takes part in spite of its parity."""
+    unequal = {(row.model, row.backend) for row in parity.itertuples() if not row.passed}
+    marks = [
+        "; parity failed" if {(row.model, row.backend_a), (row.model, row.backend_b)} & unequal else ""
+        for row in comparisons.itertuples()
+    ]
+    return comparisons.assign(verdict=comparisons["verdict"] + marks)
 
 
 def _parity(config: Config, results: Results) -> pd.DataFrame:
