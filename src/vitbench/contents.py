@@ -1,15 +1,19 @@
 """What each table of the report holds: columns chosen, seeds gathered into one row, values written for readers."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 from markupsafe import Markup
 
 from vitbench import agreement, figures
 from vitbench.config import Config
 from vitbench.evidence import Evidence, Recorded
-from vitbench.numerals import NONE, counted, gibibytes, number, percent, share, spread
+from vitbench.numerals import NONE, counted, gibibytes, listed, number, percent, share, spread
 from vitbench.presentation import Html, backend, badge, shortened, table
 from vitbench.statistics import METRICS
 
+_SAID_ONCE = ("Execution", "Precision", "Batch size")
+_OF = {"state": "variable"}
 _REFERENCES = {"numpy": "NumPy, float64"}
 _PHASES = {"train": "training", "infer": "inference"}
 _KEYS = ["model", "backend", "execution", "precision"]
@@ -47,7 +51,7 @@ def results_table(runs: pd.DataFrame, parity: pd.DataFrame, summaries: pd.DataFr
         "interval is that of the mean test accuracy; one seed has none. Training images/s and epoch are medians over "
         "whole epochs, data feeding included."
     )
-    return table(rows, caption, "results", headers=2, numeric=list(rows[0])[5:] if rows else ())
+    return _condensed(rows, caption, "results", numeric=list(rows[0])[5:] if rows else ())
 
 
 def _interval(accuracies: pd.DataFrame, keys: tuple) -> str:
@@ -105,7 +109,7 @@ def comparisons_table(comparisons: pd.DataFrame, config: Config) -> Html:
         f"{margin}. The p-values are of the paired t test and of the two one-sided tests, both after Holm's correction."
     )
     numbers = ("n", "Difference", interval, "p different", "p equivalent")
-    return table(rows, caption, "comparisons", headers=2, numeric=numbers)
+    return _condensed(rows, caption, "comparisons", numbers)
 
 
 def speeds_table(comparisons: pd.DataFrame, config: Config) -> Html:
@@ -133,7 +137,7 @@ def speeds_table(comparisons: pd.DataFrame, config: Config) -> Html:
         "other in one process: what another process or another day would change is not in the interval. Equivalent: "
         f"shown to differ by less than {percent(config.statistics.speed_margin)}."
     )
-    return table(rows, caption, "speeds", headers=2, numeric=("Batch size", "Blocks", "Ratio", interval))
+    return _condensed(rows, caption, "speeds", ("Batch size", "Blocks", "Ratio", interval))
 
 
 def throughput_table(throughput: pd.DataFrame) -> Html:
@@ -161,7 +165,7 @@ def throughput_table(throughput: pd.DataFrame) -> Html:
         for row in done.itertuples()
     ]
     caption = "Steady-state steps, the device synchronised at the end of each block."
-    return table(rows, caption, "throughput", headers=2, numeric=list(known))
+    return _condensed(rows, caption, "throughput", numeric=list(known))
 
 
 def cold_table(runs: pd.DataFrame, config: Config) -> Html:
@@ -212,33 +216,45 @@ def tuning_table(tuning: list[dict], config: Config) -> Html:
     return table(rows, "Ways to execute the same training, timed.", "tuning", headers=2, numeric=numbers)
 
 
-def parity_table(parity: pd.DataFrame) -> Html:
-    """The worst comparison of each quantity; the table to download has every weight's."""
-    rows = []
-    by = ["model", "backend", "execution", "reference_backend", "quantity"]
+def parity_table(parity: pd.DataFrame, config: Config) -> Html:
+    """The worst comparison of each quantity, executions in which it was the same in one row.
+
+    The table to download has every weight's.
+    """
+    found: dict[tuple, list[str]] = {}
+    by = ["model", "backend", "execution", "precision", "reference_backend", "quantity"]
+    several_precisions = parity["precision"].nunique() > 1
     for keys, group in parity.groupby(by, sort=False, dropna=False):
+        model, backend_, execution, precision, reference, quantity = keys
         worst = agreement.worst(group.to_dict("records"))
-        passed = group["passed"].fillna(False).astype(bool).all()
-        model, backend_, execution, reference, quantity = keys
-        weights = group["weight"].notna().sum()
-        rows.append(
-            {
-                "Model": model,
-                "Backend": backend(backend_),
-                "Execution": execution,
-                "Compared with": _REFERENCES.get(reference, reference),
-                "Quantity": f"{quantity} of {counted(weights, 'weight')}" if weights else quantity,
-                "Largest difference": number(worst["max_abs_difference"]),
-                "Relative": number(worst["max_rel_difference"]),
-                "Least cosine": number(group["cosine"].min()) if weights else NONE,
-                "Tolerance": number(worst["tolerance"]),
-                "Result": badge("passed" if passed else "failed"),
-            }
-        )
+        several = group["weight"].notna().sum()
+        row = {
+            "Model": model,
+            "Backend": backend(backend_),
+            "Compared with": _REFERENCES.get(reference, reference),
+            "Quantity": f"{quantity} of {counted(several, _OF.get(quantity, 'weight'))}" if several else quantity,
+            "Largest difference": number(worst["max_abs_difference"]),
+            "Relative": number(worst["max_rel_difference"]),
+            "Least cosine": number(group["cosine"].min()) if several else NONE,
+            "Tolerance": number(worst["tolerance"]),
+            "Result": badge("passed" if group["passed"].fillna(False).astype(bool).all() else "failed"),
+        }
+        plan = f"{execution} for {precision}" if several_precisions else str(execution)
+        found.setdefault(tuple(row.items()), []).append(plan)
+    rows = []
+    for items, executions in found.items():
+        model, backend_, *others = items
+        rows.append(dict([model, backend_, ("Execution", ", ".join(executions)), *others]))
     caption = (
         "Largest differences from the reference: absolute, and relative to the reference's largest magnitude, which "
         "decides. Of gradients, those of the weight that comes closest to the tolerance."
     )
+    strict = config.parity.tolerances.gradient
+    if (parity.loc[parity["quantity"] == "gradient", "tolerance"] > strict).any():
+        caption += (
+            f" The tolerance of a gradient is {number(strict)}, or four times what rounding the reference's weights "
+            "changes it by, if that is more: at the kinks of ReLU rounding switches parts of a gradient on or off."
+        )
     numbers = ("Largest difference", "Relative", "Least cosine", "Tolerance")
     return table(rows, caption, "parity", headers=2, numeric=numbers)
 
@@ -292,6 +308,16 @@ def _flat(value: object, name: str = "") -> list[tuple[str, object]]:
         items = value.items() if isinstance(value, dict) else enumerate(value)
         return [pair for key, inner in items for pair in _flat(inner, f"{name}.{key}" if name else str(key))]
     return [(name, "none" if value in ([], {}) else value)]
+
+
+def _condensed(rows: list[dict], caption: str, name: str, numeric: Iterable[str] = ()) -> Html:
+    """A table without the columns that say the same in every row; the caption says it once instead."""
+    shared = [key for key in _SAID_ONCE if len(rows) > 1 and len({row.get(key) for row in rows}) == 1]
+    common = {key: rows[0][key] for key in shared if key in rows[0]}
+    if common:
+        caption += f" All rows: {listed([f'{key.lower()} {value}' for key, value in common.items()])}."
+    rows = [{key: value for key, value in row.items() if key not in common} for row in rows]
+    return table(rows, caption, name, headers=2, numeric=numeric)
 
 
 def _contestants(runs: pd.DataFrame, config: Config) -> list[tuple[tuple, pd.DataFrame]]:

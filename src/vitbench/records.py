@@ -34,7 +34,7 @@ COLUMNS = {  # of each table
     "epochs": [*KEYS, "seed", *EPOCH_VALUES],
     "throughput": [*KEYS, "status", *THROUGHPUT_VALUES, "first_step_seconds", "device", "config_sha256", "error"],
     "parity": [
-        *("model", "backend", "execution", "reference_backend", "quantity", "weight"),
+        *("model", "backend", "execution", "precision", "reference_backend", "quantity", "weight"),
         *("max_abs_difference", "max_rel_difference", "cosine", "tolerance", "passed"),
     ],
     "comparisons": [

@@ -90,8 +90,8 @@ def compare_speeds(a: np.ndarray, b: np.ndarray, settings: Statistics) -> dict:
 def speed_interval(a: np.ndarray, b: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Of the logarithm of median(a) ÷ median(b); blocks lie along the last axis.
 
-    Percentiles of the bootstrap distribution, expanded for few blocks by the quantile of Student's t (Hesterberg 2015,
-    The American Statistician 69, 371–386, section 5.1).
+    Percentiles of the bootstrap distribution (Efron 1979, The Annals of Statistics 7, 1–26). Of medians they cover what
+    they say for five blocks and more; of means they would cover 0.87 instead of 0.95, and 0.79 for three.
     """
     return _bootstrap((a, b), lambda a, b, axis: np.log(np.median(a, axis) / np.median(b, axis)), confidence)
 
@@ -102,12 +102,10 @@ def median_interval(speeds: np.ndarray, confidence: float) -> tuple[float | None
 
 
 def _bootstrap(samples: tuple[np.ndarray, ...], statistic: Callable, confidence: float) -> tuple:
-    n = min(sample.shape[-1] for sample in samples)
-    tail = stats.norm.sf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 + confidence) / 2, n - 1))
     found = stats.bootstrap(
         samples,
         statistic,
-        confidence_level=1 - 2 * tail,
+        confidence_level=confidence,
         n_resamples=RESAMPLES,
         method="percentile",
         axis=-1,

@@ -27,4 +27,4 @@ def test_what_is_the_same_passes_with_room_to_spare(rows, backend):
 def test_a_fault_is_caught(rows, backend, fault):
     of_fault = rows[(rows["fault"] == fault) & (rows["backend"] == backend)]
     assert not of_fault["passed"].all()
-    assert used(of_fault).max() > 10  # and would be, were it ten times milder
+    assert used(of_fault).max() > 5  # so it would be, were it five times milder

@@ -88,6 +88,7 @@ def tables(
                 )
             rows["parity"].append(
                 {"model": model, "backend": backend, "reference_backend": "jax", "execution": execution}
+                | {"precision": "float32"}
                 | {"quantity": "logits", "max_abs_difference": 3.1e-6, "max_rel_difference": 1.4e-6}
                 | {"cosine": 1.0, "tolerance": 1e-4, "passed": True}
             )

@@ -20,21 +20,21 @@ def test_a_clear_winner_is_named_with_its_ratios():
     speed, _ = answer()
     assert speed == (
         "On this hardware (Made-up CPU @ 3.00 GHz), jax trains vit fastest: 1 234 images/s as tuned at batch size 64, "
-        "1.2 × tensorflow (95 % interval 1.18 to 1.22) and 1.6 × torch (1.57 to 1.63)."
+        "1.2 × tensorflow (95 % interval 1.18 to 1.22) and 1.6 × torch (1.58 to 1.62)."
     )
 
 
 def test_the_winner_need_not_be_the_first_backend():
     speed, _ = answer(speeds={"jax": 100.0, "torch": 300.0, "tensorflow": 200.0})
     assert "torch trains vit fastest: 300 images/s as tuned at batch size 64, 1.5 × tensorflow" in speed
-    assert speed.endswith("and 3.0 × jax (2.94 to 3.06).")
+    assert speed.endswith("and 3.0 × jax (2.96 to 3.05).")
 
 
 def test_a_tie_has_no_winner():
     speed, _ = answer(speeds={"jax": 1000.0, "torch": 990.0, "tensorflow": 500.0})
     assert "fastest" not in speed
     assert "jax and torch train vit equally fast to within 5 %: 1 000 and 990 images/s" in speed
-    assert speed.endswith("as tuned at batch size 64; jax reaches 2.0 × tensorflow (95 % interval 1.96 to 2.04).")
+    assert speed.endswith("as tuned at batch size 64; jax reaches 2.0 × tensorflow (95 % interval 1.97 to 2.03).")
 
 
 def test_speeds_that_scatter_too_much_have_no_winner_either():

@@ -26,10 +26,11 @@ BACKENDS = ["jax", "torch", "tensorflow"]
 pytestmark = pytest.mark.workflow
 
 
-def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess:
+def snakemake(project: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     environment = {k: v for k, v in environment.items() if k not in ("KERAS_BACKEND", "JAX_PLATFORMS", "PYTHONPATH")}
+    environment |= variables
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=900)
 
 
@@ -256,6 +257,21 @@ def test_a_failed_gate_stops_that_backend_alone_and_the_report_says_what_failed(
         assert table(name).loc[["jax"], "error"].isna().all()
     verdicts = pd.read_csv(troubled / "tables" / "comparisons.csv").verdict
     assert len(verdicts) and verdicts.str.endswith("; parity failed").all()
+
+
+def test_a_run_that_something_keeps_from_being_compiled_as_planned_has_failed(project):
+    settings = "--config", "experiment=switched", "backends=[jax]", "seeds=[0]"
+    switched = Path("results", "switched")
+    plan = project / switched / "tune/vit/jax/float32.json"
+    ran = snakemake(project, *TINY, *settings, "--", str(plan.relative_to(project)))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"plan": {"jit_compile": True}}))
+    metrics = switched / "runs/vit/jax/tuned/float32/seed0/metrics.json"
+    ran = snakemake(project, *TINY, *settings, "--", str(metrics), JAX_DISABLE_JIT="1")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    run = json.loads((project / metrics).read_text())
+    assert run["status"] == "failed"
+    assert "was to be compiled, but jax has run it without compiling it (JAX_DISABLE_JIT=1 is set)" in run["error"]
 
 
 def test_a_diverged_run_is_a_row_and_the_report_is_made(project):

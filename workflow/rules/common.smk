@@ -99,11 +99,11 @@ def first_seed_init(wildcards):
     return f"{RESULTS}/init/{wildcards.model}-seed{experiment.seeds_of(wildcards.model)[0]}.weights.h5"
 
 
-def plan_to_prove(wildcards):
-    """The tuned plan; nothing for a backend that takes no part and only serves as the reference."""
+def plans_to_prove(wildcards):
+    """The tuned plans; nothing for a backend that takes no part and only serves as the reference."""
     if (wildcards.model, wildcards.backend) not in experiment.contestants():
         return []
-    return str(PATHS.tune(wildcards.model, wildcards.backend, experiment.precisions[0]))
+    return [str(PATHS.tune(wildcards.model, wildcards.backend, precision)) for precision in experiment.precisions]
 
 
 def reference_quantities(wildcards):

@@ -28,7 +28,7 @@ rule parity:
     input:
         manifest=f"{RESULTS}/data/manifest.json",
         init=first_seed_init,
-        plan=plan_to_prove,
+        plans=plans_to_prove,
         reference=reference_quantities,
     output:
         verdict=f"{RESULTS}/parity/{{model}}/{{backend}}.json",

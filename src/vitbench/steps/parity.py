@@ -28,31 +28,33 @@ def run(config: Config, results: Results, model: str, backend: str) -> None:
     parts = models.build(model, config.models.parameters()[model], read_json(results.manifest))
     batches = fixed_batches(config, results)
     plans = _plans(config, results, model, backend)
-    augmented = {name: _augmentation(parts, plan, batches) for name, plan in plans.items() if parts.augmentation}
+    distinct = dict.fromkeys(plans.values())
+    augmented = {plan: _augmentation(parts, plan, batches) for plan in distinct if parts.augmentation}
     init.load(parts, results, model, config.seeds_of(model)[0])
     true = _by_numpy(config, results, model, parts, batches)
     sameness.still(parts)
-    found, of_plan = {}, {}
-    for name, plan in plans.items():
-        plan = execution.resolved(plan, parts)
-        if plan not in of_plan:  # two executions can come to the same
-            init.load(parts, results, model, config.seeds_of(model)[0])
-            of_plan[plan] = sameness.quantities(parts, plan, batches)
-        found[name] = of_plan[plan] | ({"slope": reference.slope(of_plan[plan])} if true else {})
-    _keep(results, config, model, backend, found)
-    expected = found["published"]
+    resolved = {plan: execution.resolved(plan, parts) for plan in distinct}
+    computed = {}
+    for plan in dict.fromkeys(resolved.values()):  # two executions can come to the same
+        init.load(parts, results, model, config.seeds_of(model)[0])
+        computed[plan] = sameness.quantities(parts, plan, batches)
+        if true:
+            computed[plan]["slope"] = reference.slope(computed[plan])
+    expected = computed[resolved[execution.PUBLISHED]]
+    _keep(results, config, model, backend, expected)
     reference_backend = config.reference_of(model)
     if backend != reference_backend:
         with np.load(results.parity_quantities(model, reference_backend)) as kept:
             expected = {name: kept[name] for name in kept.files}
     rows = []
-    for name in plans:
+    for (name, precision), plan in plans.items():
+        keys, found = {"execution": name, "precision": precision}, computed[resolved[plan]]
         if augmented:
-            rows += _rows(name, "numpy", *augmented[name], config)
-        rows += _rows(name, "numpy", found[name], true, config)
-        if (backend, name) != (reference_backend, "published"):
+            rows += _rows(keys, "numpy", *augmented[plan], config)
+        rows += _rows(keys, "numpy", found, true, config)
+        if found is not expected:
             others = {quantity: value for quantity, value in expected.items() if quantity not in true}
-            rows += _rows(name, reference_backend, found[name], others, config)
+            rows += _rows(keys, reference_backend, found, others, config)
     keys = {"model": model, "backend": backend}
     content = {"schema_version": SCHEMA_VERSION, "passed": all(row["passed"] for row in rows)}
     write_json(
@@ -72,16 +74,19 @@ def summary(rows: list[dict]) -> str:
     failed = [row for row in rows if not row["passed"]]
     if failed:
         return f"FAILED, {len(failed)} of {len(rows)} comparisons; {agreement.told(agreement.worst(failed))}"
+    if not rows:
+        return "there is nothing to compare with: no other backend takes part, and both executions come to the same"
     closest = agreement.worst(rows)
-    share = number(closest["max_rel_difference"] / closest["tolerance"]) if rows else None
+    share = number(closest["max_rel_difference"] / closest["tolerance"])
     return f"passed, {len(rows)} comparisons; the closest, {closest['quantity']}, used {share} of its tolerance"
 
 
-def _plans(config: Config, results: Results, model: str, backend: str) -> dict[str, Plan]:
-    """As published, which the reference is computed by, and whatever else this backend is measured with."""
+def _plans(config: Config, results: Results, model: str, backend: str) -> dict[tuple[str, str], Plan]:
+    """By execution and precision. As published, which is what others are compared with, and what is to be measured."""
     names = config.executions_used() if (model, backend) in config.contestants() else []
     names = ["published", *(name for name in names if name != "published")]
-    return {name: tune.plan(results, Job(model, backend, name, config.precisions[0])) for name in names}
+    jobs = [Job(model, backend, name, precision) for name in names for precision in config.precisions]
+    return {(job.execution, job.precision): tune.plan(results, job) for job in jobs}
 
 
 def _augmentation(parts: Parts, plan: Plan, batches: Batches) -> tuple[Quantities, Quantities]:
@@ -100,17 +105,14 @@ def _by_numpy(config: Config, results: Results, model: str, parts: Parts, batche
     return reference.quantities(*batches[0], weights, read_json(results.manifest)["normalization"], parameters)
 
 
-def _keep(results: Results, config: Config, model: str, backend: str, found: dict[str, Quantities]) -> None:
+def _keep(results: Results, config: Config, model: str, backend: str, kept: Quantities) -> None:
     """Writes what was computed as published, for others to compare with; the gradients only of the reference."""
-    kept = found["published"]
     if backend != config.reference_of(model):
         kept = {name: value for name, value in kept.items() if not name.startswith("gradient/")}
     with whole(results.parity_quantities(model, backend)) as path, path.open("wb") as file:
         np.savez(file, **kept)
 
 
-def _rows(
-    execution: str, reference_backend: str, found: Quantities, expected: Quantities, config: Config
-) -> list[dict]:
-    keys = {"execution": execution, "reference_backend": reference_backend}
+def _rows(keys: dict, reference_backend: str, found: Quantities, expected: Quantities, config: Config) -> list[dict]:
+    keys = keys | {"reference_backend": reference_backend}
     return [keys | row for row in agreement.compared(found, expected, config.parity.tolerances)]

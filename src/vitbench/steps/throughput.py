@@ -43,7 +43,8 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
         "import_seconds": import_seconds,
         "peak_host_memory_bytes": peak_host_memory_bytes(),
         "peak_device_memory_bytes": execution.peak_device_memory_bytes(),
-        "audit": {"plan": plan.as_dict(), "seed": 0, **execution.audit(model)},
+        # A measurement in which something was compiled is none, and has failed.
+        "audit": {"plan": plan.as_dict(), "seed": 0, "compilations_while_timed": 0, **execution.audit(model)},
     }
     write_throughput(config, results, job, "completed", values)
     return "completed"

@@ -59,7 +59,9 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
     values |= {k: audit[k] for k in ("jit_compile_effective", "tf32_effective", "keras_version", "backend_version")}
     values["peak_host_memory_bytes"] = peak_host_memory_bytes()
     values["peak_device_memory_bytes"] = execution.peak_device_memory_bytes()
-    values["audit"] = {"plan": plan.as_dict(), "seed": job.seed, **audit}
+    recompilations = record.compilations.count() if len(record.history) > 1 else None
+    audit |= {"plan": plan.as_dict(), "seed": job.seed, "compilations_while_timed": recompilations}
+    values["audit"] = audit
     values["error"] = warning
     if record.diverged:
         values["error"] = f"the loss was no number in epoch {len(record.history)}"
