@@ -101,7 +101,7 @@ def test_only_completed_runs_with_the_same_seed_are_paired():
 
 
 SIMULATIONS, SEEDS, DEVIATION = 10_000, 5, 0.008
-RATIOS = 1_000
+RATIOS = 800
 
 
 def simulated(difference: float, pairs: int = 1) -> list[list[dict]]:
@@ -179,7 +179,7 @@ def test_verdicts_on_speeds():
 
 
 # Three values have too few resamples for more.
-@pytest.mark.parametrize(("n", "coverage"), [(3, 0.89), (5, 0.95), (10, 0.95)])
+@pytest.mark.parametrize(("n", "coverage"), [(3, 0.89), (5, 0.95)])
 def test_the_interval_of_a_ratio_covers_it_as_often_as_it_says(n, coverage):
     random = np.random.default_rng(4)
     drawn = [np.exp(random.normal(0, 0.03, (RATIOS, n))) for _ in range(2)]

@@ -147,11 +147,11 @@ def test_seeds_start_from_different_weights(results):
 def test_parity_compares_every_backend_with_the_reference(results):
     parity = pd.read_parquet(results / "tables" / "parity.parquet")
     by_backend = parity.groupby("backend").reference_backend.agg(set).to_dict()
-    assert by_backend == {backend: {"jax", "numpy"} for backend in BACKENDS}
+    assert by_backend == {"jax": {"numpy"}, "torch": {"jax", "numpy"}, "tensorflow": {"jax", "numpy"}}
     of_torch = parity[(parity.backend == "torch") & (parity.execution == "tuned")]
     compared = of_torch.groupby("reference_backend").quantity.agg(set).to_dict()
     assert compared == {"numpy": {"augmentation", "logits", "loss", "slope"}, "jax": {"gradient", "losses"}}
-    assert of_torch.weight.dropna().is_unique and of_torch.weight.notna().sum() == 25
+    assert of_torch.weight.dropna().is_unique and of_torch.weight.notna().sum() == 23
     assert parity.passed.all() and (parity.max_rel_difference <= parity.tolerance).all()
     assert parity.max_rel_difference.max() > 0  # bit for bit the same everywhere would mean that nothing was compared
 
@@ -279,7 +279,7 @@ def test_a_diverged_run_is_a_row_and_the_report_is_made(project):
         project,
         *TINY,
         "--config",
-        *("experiment=hot", "backends=[jax]", "seeds=[0]", "training={optimizer: {learning_rate: 1.0e+30}}"),
+        *("experiment=hot", "backends=[torch]", "seeds=[0]", "training={optimizer: {learning_rate: 1.0e+30}}"),
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     (run,) = pd.read_csv(project / "results/hot/tables/runs.csv").to_dict("records")

@@ -40,7 +40,7 @@ def run(config: Config, results: Results, model: str, backend: str) -> None:
         computed[plan] = sameness.quantities(parts, plan, batches)
         if true:
             computed[plan]["slope"] = reference.slope(computed[plan])
-    expected = computed[resolved[execution.PUBLISHED]]
+    expected = next(iter(computed.values()))  # what other backends, and other plans here, are compared with
     _keep(results, config, model, backend, expected)
     reference_backend = config.reference_of(model)
     if backend != reference_backend:
@@ -82,9 +82,8 @@ def summary(rows: list[dict]) -> str:
 
 
 def _plans(config: Config, results: Results, model: str, backend: str) -> dict[tuple[str, str], Plan]:
-    """By execution and precision. As published, which is what others are compared with, and what is to be measured."""
-    names = config.executions_used() if (model, backend) in config.contestants() else []
-    names = ["published", *(name for name in names if name != "published")]
+    """By execution and precision, those that will be measured; of a backend that is only compared with, the first."""
+    names = config.executions_used() if (model, backend) in config.contestants() else ["published"]
     jobs = [Job(model, backend, name, precision) for name in names for precision in config.precisions]
     return {(job.execution, job.precision): tune.plan(results, job) for job in jobs}
 
@@ -106,7 +105,7 @@ def _by_numpy(config: Config, results: Results, model: str, parts: Parts, batche
 
 
 def _keep(results: Results, config: Config, model: str, backend: str, kept: Quantities) -> None:
-    """Writes what was computed as published, for others to compare with; the gradients only of the reference."""
+    """Writes what others are compared with, or could be; the gradients only of the reference."""
     if backend != config.reference_of(model):
         kept = {name: value for name, value in kept.items() if not name.startswith("gradient/")}
     with whole(results.parity_quantities(model, backend)) as path, path.open("wb") as file:
