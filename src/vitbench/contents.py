@@ -249,6 +249,10 @@ def parity_table(parity: pd.DataFrame, config: Config) -> Html:
         "Largest differences from the reference: absolute, and relative to the reference's largest magnitude, which "
         "decides. Of gradients, those of the weight that comes closest to the tolerance."
     )
+    for model in parity["model"].unique():
+        alone = config.reference_of(model)
+        if alone not in set(parity.loc[parity["model"] == model, "backend"]):
+            caption += f" Of {model}, {alone} is what the others are compared with."
     strict = config.parity.tolerances.gradient
     if (parity.loc[parity["quantity"] == "gradient", "tolerance"] > strict).any():
         caption += (
