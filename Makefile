@@ -21,7 +21,7 @@ demo: $(READY) ## run the whole benchmark on 1 797 handwritten digits and print 
 	@echo "$(CURDIR)/results/demo/report.html"
 
 test: $(READY) lint ## lint and run the tests
-	python -m pytest $(PYTEST_ARGS)
+	python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(READY) ## check style and rules
 	ruff check src tests envs examples benchmarks

@@ -1,0 +1,127 @@
+"""The real Snakemake, where something goes wrong: what is lost, what is said, and what goes on."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vitbench.environment import gpu_present
+from workflow.projects import TINY, copied, planned, snakemake
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    return copied(tmp_path_factory.mktemp("project"))
+
+
+SKEWED = """
+import keras
+
+
+def build(input_shape, classes):
+    divisor = 250 if keras.backend.backend() == "torch" else 255
+    layers = [keras.layers.Rescaling(1 / divisor), keras.layers.Flatten(), keras.layers.Dense(classes)]
+    return keras.Sequential([keras.Input(input_shape), *layers])
+"""
+
+
+def test_a_failed_gate_stops_that_backend_alone_and_the_report_says_what_failed(project):
+    (project / "skewed.py").write_text(SKEWED)
+    settings = {"experiment": "troubled", "models": {"vit": None, "skewed": {"builder": "skewed:build"}}}
+    overlay = project / "skewed.yaml"
+    overlay.write_text(json.dumps(settings | {"seeds": [0], "backends": ["jax", "torch"]}))
+    ran = snakemake(project, *TINY, str(overlay))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    troubled = project / "results" / "troubled"
+
+    def table(name: str) -> pd.DataFrame:
+        return pd.read_csv(troubled / "tables" / f"{name}.csv").set_index("backend")
+
+    failed = table("parity").loc["torch"].query("not passed")
+    assert {"logits", "loss", "gradient", "losses"} == set(failed.quantity)
+    logits = failed.query("quantity == 'logits'").max_rel_difference.iloc[0]
+    assert logits == pytest.approx(255 / 250 - 1, rel=1e-3)
+    for name in ("runs", "throughput"):
+        assert set(table(name).loc[["jax"], "status"]) == {"completed"}
+        assert set(table(name).loc[["torch"], "status"]) == {"gated"}
+        (error,) = set(table(name).loc[["torch"], "error"])
+        assert re.search(r"parity failed: \w+( of [\w/]+)? \(tuned\), compared with jax, differs by [\d.]+", error)
+    report = (troubled / "report.html").read_text()
+    assert "gated" in report and "of the largest value; the tolerance is" in report
+    overlay.write_text(overlay.read_text()[:-1] + ', "parity": {"train_despite_failure": true}}')
+    ran = snakemake(project, *TINY, str(overlay))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    for name in ("runs", "throughput"):
+        assert set(table(name)["status"]) == {"completed"}
+        assert table(name).loc[["torch"], "error"].str.contains("measured all the same").all()
+        assert table(name).loc[["jax"], "error"].isna().all()
+    verdicts = pd.read_csv(troubled / "tables" / "comparisons.csv").verdict
+    assert len(verdicts) and verdicts.str.endswith("; parity failed").all()
+
+
+def test_a_run_that_something_keeps_from_being_compiled_as_planned_has_failed(project):
+    settings = "--config", "experiment=switched", "backends=[jax]", "seeds=[0]"
+    switched = Path("results", "switched")
+    plan = project / switched / "tune/vit/jax/float32.json"
+    ran = snakemake(project, *TINY, *settings, "--", str(plan.relative_to(project)))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"plan": {"jit_compile": True}}))
+    metrics = switched / "runs/vit/jax/tuned/float32/seed0/metrics.json"
+    ran = snakemake(project, *TINY, *settings, "--", str(metrics), JAX_DISABLE_JIT="1")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    run = json.loads((project / metrics).read_text())
+    assert run["status"] == "failed"
+    assert "was to be compiled, but jax has run it without compiling it (JAX_DISABLE_JIT=1 is set)" in run["error"]
+
+
+def test_a_diverged_run_is_a_row_and_the_report_is_made(project):
+    ran = snakemake(
+        project,
+        *TINY,
+        "--config",
+        *("experiment=hot", "backends=[torch]", "seeds=[0]", "training={optimizer: {learning_rate: 1.0e+30}}"),
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (run,) = pd.read_csv(project / "results/hot/tables/runs.csv").to_dict("records")
+    assert run["status"] == "diverged" and run["epochs"] == 1
+    assert "diverged" in (project / "results/hot/report.html").read_text()
+
+
+@pytest.mark.skipif(gpu_present(), reason="this machine has a GPU")
+def test_without_a_gpu_nothing_is_trained_until_told(project):
+    published = snakemake(project)
+    assert published.returncode != 0
+    assert "This machine has no GPU" in published.stdout + published.stderr
+    assert "accelerator=cpu" in published.stdout + published.stderr
+    assert not (project / "results" / "cifar100").exists()
+    (project / "auto.yaml").write_text("accelerator: auto\n")  # as a job on a cluster's node without a GPU would find
+    by_hand = subprocess.run(
+        [sys.executable, "-m", "vitbench", "tune", "--model", "vit", "--backend", "torch"]
+        + ["--config", "config.yaml", "--config", TINY[2], "--config", "auto.yaml"],
+        **{"cwd": project, "capture_output": True, "text": True, "timeout": 120},
+        env=os.environ | {"PYTHONPATH": str(project / "src")},
+    )
+    assert by_hand.returncode == 1 and "torch finds no GPU here" in by_hand.stderr
+
+
+def test_mislabelled_data_is_one_sentence_and_leaves_nothing_that_passes_for_data(project):
+    images, labels = np.zeros((20, 8, 8, 3), np.uint8), np.arange(20) % 2
+    wrong = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels + 5, "class_names": ["a", "b"]}
+    np.savez(project / "mine.npz", **wrong)
+    settings = "experiment=mine", "dataset={source: npz, name: mine, path: mine.npz, subset: null}"
+    ran = snakemake(project, *TINY, "--config", *settings)
+    assert ran.returncode != 0
+    output = ran.stdout + ran.stderr
+    assert "Error: y_test: expected labels of 0–1, as there are 2 class names, found 5–6" in output
+    assert "Traceback" not in output
+    assert list((project / "results" / "mine" / "data").glob("*")) == []
+    np.savez(project / "mine.npz", **wrong | {"y_test": labels})
+    assert {"data", "train"} <= planned(project, "--config", *settings)
