@@ -1,5 +1,7 @@
 """Which images make up which batch: decided by seed and epoch alone, so the same on every backend."""
 
+import copy
+
 import keras
 import numpy as np
 
@@ -23,11 +25,23 @@ class Batches(keras.utils.PyDataset):
         return self.steps or -(-len(self.images) // self.batch_size)
 
     def __getitem__(self, step: int):
-        if self.steps:
-            chosen = np.take(self._order, range(step * self.batch_size, (step + 1) * self.batch_size), mode="wrap")
-        else:
-            chosen = self._order[step * self.batch_size : (step + 1) * self.batch_size]
+        chosen = self._chosen(step)
         return np.asarray(self.images[chosen]), np.asarray(self.labels[chosen])  # copies in memory, no longer mapped
+
+    def _chosen(self, step: int) -> np.ndarray:
+        """Which images make up the batch, in their order."""
+        places = step * self.batch_size, (step + 1) * self.batch_size
+        return np.take(self._order, range(*places), mode="wrap") if self.steps else self._order[slice(*places)]
+
+    def fed(self):
+        """What fit is given."""
+        return self
+
+    def resized(self, steps: int, batch_size: int | None = None) -> "Batches":
+        """The same images in epochs of exactly `steps` full batches."""
+        other = copy.copy(self)
+        other.steps, other.batch_size = steps, batch_size or self.batch_size
+        return other
 
     def begin(self, epoch: int) -> None:
         """Puts the images into the order of `epoch`; to be called when fit begins it."""

@@ -1,14 +1,37 @@
 """A function in a process of its own: one backend, one cold start, and a crash or a hang that ends nothing else."""
 
 import contextlib
+import inspect
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from vitbench.progress import UserError, log
+
+KILLED = "the process ended with exit code -9"  # what the kernel does when host memory runs out
+
+_END = "no more"
 
 
 def in_a_process(function: Callable[..., dict], arguments: tuple, limit_seconds: float) -> dict:
     """What `function` returns in a fresh process; or why it did not: it failed, or took longer than the limit."""
+    with _started(function, arguments) as (process, receiver):
+        if not receiver.poll(None if limit_seconds == float("inf") else limit_seconds):
+            return {"status": "abandoned"}
+        return _received(process, receiver)
+
+
+def each_from_a_process(function: Callable[..., Iterator[dict]], arguments: tuple) -> Iterator[dict]:
+    """What the generator `function` yields in a fresh process, one by one; in the end, if it failed, why."""
+    with _started(function, arguments) as (process, receiver):
+        while (found := _received(process, receiver)) != _END:
+            yield found
+            if found.get("status") == "failed":
+                return
+
+
+@contextmanager
+def _started(function: Callable, arguments: tuple) -> Iterator[tuple]:
     import psutil
 
     context = multiprocessing.get_context("spawn")
@@ -17,14 +40,7 @@ def in_a_process(function: Callable[..., dict], arguments: tuple, limit_seconds:
     process.start()
     sender.close()
     try:
-        if receiver.poll(None if limit_seconds == float("inf") else limit_seconds):
-            if isinstance(outcome := receiver.recv(), UserError):
-                raise outcome
-            return outcome
-        return {"status": "abandoned"}
-    except EOFError:
-        process.join()
-        return {"status": "failed", "error": f"the process ended with exit code {process.exitcode}"}
+        yield process, receiver
     finally:
         if process.is_alive():  # compilers that it started must not go on beside the next measurement
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -36,9 +52,25 @@ def in_a_process(function: Callable[..., dict], arguments: tuple, limit_seconds:
         process.join()
 
 
-def _send(sender, function: Callable[..., dict], arguments: tuple) -> None:
+def _received(process, receiver) -> dict | str:
     try:
-        sender.send(function(*arguments))
+        found = receiver.recv()
+    except EOFError:
+        process.join()
+        return {"status": "failed", "error": f"the process ended with exit code {process.exitcode}"}
+    if isinstance(found, UserError):
+        raise found
+    return found
+
+
+def _send(sender, function: Callable, arguments: tuple) -> None:
+    try:
+        if inspect.isgeneratorfunction(function):
+            for found in function(*arguments):
+                sender.send(found)
+            sender.send(_END)
+        else:
+            sender.send(function(*arguments))
     except UserError as error:
         sender.send(error)
     except Exception as error:

@@ -8,14 +8,19 @@ import keras
 import numpy as np
 
 from vitbench import execution, models, sameness
-from vitbench.augmentation import drawn
+from vitbench.augmentation import drawn, marked
 from vitbench.config.models import Augmentation, ViT
 from vitbench.execution import PUBLISHED, Plan
 
 BACKEND = os.environ["KERAS_BACKEND"]
 SIZE, DRAWS, COMPARED = 24, 3000, 100
-# The way each backend is likely to be tuned; XLA refuses TensorFlow's op for a rotation.
-PLANS = {"published": PUBLISHED, "tuned": Plan(jit_compile=BACKEND == "jax")}
+# XLA refuses TensorFlow's op for a rotation, and torch's compiler takes too long.
+PLANS = {
+    "published": PUBLISHED,
+    "compiled": Plan(jit_compile=BACKEND == "jax"),
+    "sampler": Plan(jit_compile=BACKEND != "torch", augmentation="sampler"),
+    "outside": Plan(jit_compile=False, augmentation="outside"),
+}
 PIXELS = np.random.default_rng(0).uniform(0, 255, (DRAWS, SIZE, SIZE))
 MANIFEST = {
     **{"image_shape": [SIZE, SIZE, 3], "class_names": ["a", "b"]},
@@ -28,6 +33,8 @@ def main(folder: Path) -> None:
     for name, plan in PLANS.items():
         keras.utils.set_random_seed(0)
         found |= {f"{name} {key}": value for key, value in seen(plan, ViT(image_size=SIZE)).items()}
+    if BACKEND != "tensorflow":
+        found |= {f"native {key}": value for key, value in read(by_native()).items()}
     stronger = ViT(image_size=SIZE, augmentation=Augmentation(rotation=0.022, zoom=0.21))
     found |= {f"stronger {key}": value for key, value in seen(PUBLISHED, stronger).items()}
     np.savez(folder / f"{BACKEND}.npz", **found)
@@ -35,7 +42,28 @@ def main(folder: Path) -> None:
 
 def seen(plan: Plan, parameters: ViT) -> dict[str, np.ndarray]:
     parts = models.build("vit", parameters, MANIFEST)
-    pixels = sameness.augmented(parts, plan, PIXELS)
+    return read(sameness.augmented(parts, plan, PIXELS))
+
+
+def by_native() -> np.ndarray:
+    """What the model without Keras makes of the marked images."""
+    images, parameters = marked(PIXELS), ViT().augmentation
+    if BACKEND == "torch":
+        import torch
+
+        from vitbench.native import torch_vit
+
+        torch.manual_seed(0)
+        images = torch_vit.augmented(torch.from_numpy(images).permute(0, 3, 1, 2), parameters)
+        return images.permute(0, 2, 3, 1).numpy()
+    import jax
+
+    from vitbench.native import jax_vit
+
+    return np.asarray(jax_vit.augmented(jax.numpy.asarray(images), parameters, jax_vit.Keys(jax.random.key(0))))
+
+
+def read(pixels: np.ndarray) -> dict[str, np.ndarray]:
     draws = drawn(pixels)
     few = {"pixels": pixels[:COMPARED, :, :, 2]}
     return few | {

@@ -1,10 +1,11 @@
 import os
+import signal
 import time
 
 import psutil
 import pytest
 
-from vitbench.processes import in_a_process
+from vitbench.processes import KILLED, each_from_a_process, in_a_process
 from vitbench.progress import UserError
 
 
@@ -52,3 +53,24 @@ def _refuse():
 def test_what_the_user_can_mend_reaches_the_caller():
     with pytest.raises(UserError, match="no such file"):
         in_a_process(_refuse, (), 30)
+
+
+def _count(last):
+    yield {"n": 1}
+    yield {"n": 2}
+    if last == "fails":
+        raise MemoryError("no room")
+    if last == "is killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("last", "end"),
+    [
+        ("ends", []),
+        ("fails", [{"status": "failed", "error": "MemoryError: no room"}]),
+        ("is killed", [{"status": "failed", "error": KILLED}]),
+    ],
+)
+def test_what_was_found_before_the_end_is_not_lost(last, end):
+    assert list(each_from_a_process(_count, (last,))) == [{"n": 1}, {"n": 2}, *end]

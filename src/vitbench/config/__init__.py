@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from vitbench.config.dataset import Dataset
-from vitbench.config.models import Models, UsersModel
+from vitbench.config.models import Models, UsersModel, ViT
 from vitbench.config.section import Distinct, Positive, Section, Seed, Slug
 from vitbench.config.training import Training, check_warmup
 
@@ -20,6 +20,7 @@ EXECUTIONS = ("published", "tuned")
 
 Backend = Literal["jax", "torch", "tensorflow"]
 Execution = Literal["published", "tuned"]
+TimedExecution = Literal["published", "tuned", "native"]
 Precision = Literal["float32", "tf32", "mixed_bfloat16"]
 
 
@@ -38,8 +39,11 @@ class Baseline(Section):
 
 class Executions(Section):
     train: Annotated[list[Execution], Distinct] = Field(["tuned"], min_length=1, description="What is trained.")
-    throughput: Annotated[list[Execution], Distinct] = Field(
-        ["published", "tuned"], min_length=1, description="What is timed."
+    throughput: Annotated[list[TimedExecution], Distinct] = Field(
+        ["published", "tuned", "native"],
+        min_length=1,
+        description="What is timed. native: the ViT without Keras, in JAX or PyTorch alone, where that is the backend; "
+        "what it shows is what Keras costs.",
     )
 
 
@@ -50,9 +54,15 @@ class Tuning(Section):
 
 class Throughput(Section):
     batch_sizes: Annotated[list[Positive], Distinct] | None = Field(
-        None, min_length=1, description="Images per step to time at; null: training.batch_size."
+        None, min_length=1, description="Images per step to time at, until memory runs out; null: training.batch_size."
     )
-    warmup_steps: Positive = Field(10, description="Steps before the clock starts, after the first (compiling) step.")
+    warmup_steps: Positive = Field(
+        10, description="Steps of a round before the clock starts; rounds go on until they get no faster."
+    )
+    warmup_seconds: float = Field(60, gt=0, description="No round begins after so long.")
+    native_compiled: bool = Field(
+        True, description="Whether torch.compile makes the native step, too; on a CPU that takes minutes."
+    )
     blocks: int = Field(
         5,
         ge=3,
@@ -65,6 +75,9 @@ class Throughput(Section):
         ge=0,
         description="A block gets as many more steps as it takes to last about this long, so that what Keras does "
         "at its start, some hundredths of a second, does not count.",
+    )
+    longest_block_seconds: float = Field(
+        10.0, gt=0, description="A block gets fewer steps than steps_per_block if it would last longer than this."
     )
 
 
@@ -156,6 +169,12 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _something_is_timed(self):
+        if untimed := [f"{m} on {b}" for m, b in self.contestants() if not self.executions_timed(m, b)]:
+            raise ValueError(f"executions.throughput: there is nothing native of {', '.join(untimed)}; add tuned")
+        return self
+
+    @model_validator(mode="after")
     def _can_be_trained(self):
         if self.accelerator == "cpu" and "tf32" in self.precisions:
             raise ValueError("precisions: tf32 is a GPU's arithmetic, but accelerator is 'cpu'; take it out")
@@ -190,9 +209,15 @@ class Config(Section):
         return self.parity.reference_backend if self.parity.reference_backend in known else known[0]
 
     def executions_used(self) -> list[Execution]:
-        """Those that are trained or timed, published first."""
+        """Those of Keras that are trained or timed, published first."""
         used = {*self.executions.train, *self.executions.throughput}
         return [execution for execution in EXECUTIONS if execution in used]
+
+    def executions_timed(self, model: str, backend: str) -> list[TimedExecution]:
+        """Those that throughput measures, native only where there is such a model and such an optimiser."""
+        has_native = isinstance(self.models.parameters()[model], ViT) and backend in ("jax", "torch")
+        has_native = has_native and self.training.optimizer.name == "adamw"
+        return [e for e in self.executions.throughput if e != "native" or has_native]
 
     def seeds_of(self, model: str) -> list[int]:
         if self.baseline and model == self.baseline.model and self.baseline.seeds:

@@ -49,6 +49,11 @@ class ViT(ImageModel):
     def patches(self) -> int:
         return (self.image_size // self.patch_size) ** 2
 
+    @property
+    def head_width(self) -> int:
+        """Width of the queries, keys and values of one attention head."""
+        return self.projection_dim // self.num_heads if self.key_dim == "split" else self.key_dim or self.projection_dim
+
     @model_validator(mode="after")
     def _shapes_fit(self):
         if self.image_size % self.patch_size:
@@ -127,6 +132,11 @@ class Models(Section):
         """The parameters of each model that takes part, by name."""
         named = {name: getattr(self, name) for name in type(self).model_fields} | self.__pydantic_extra__
         return {name: parameters for name, parameters in named.items() if parameters is not None}
+
+    def augmented(self, model: str) -> bool:
+        """Whether the training images of `model` are augmented by what is built here."""
+        drawn = getattr(self.parameters()[model], "augmentation", None)
+        return bool(drawn and (drawn.horizontal_flip or drawn.rotation or drawn.zoom))
 
 
 def _check_name(name: str) -> None:

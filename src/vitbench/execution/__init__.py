@@ -1,12 +1,28 @@
 """How a step runs on each backend, and what really ran: the only module that knows backends apart."""
 
 import os
+import random
 import time
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from vitbench.execution.auditing import Compilations, NotAsPlannedError, audit, check, watch_jax, watch_tensorflow
-from vitbench.execution.devices import device, peak_device_memory_bytes, synchronize
+from vitbench.execution.auditing import (
+    Compilations,
+    NotAsPlannedError,
+    audit,
+    audit_of_process,
+    check,
+    watch_jax,
+    watch_tensorflow,
+)
+from vitbench.execution.devices import (
+    device,
+    out_of_memory,
+    peak_device_memory_bytes,
+    synchronize,
+    take_memory_as_needed,
+)
+from vitbench.plan import PUBLISHED, Plan
 from vitbench.progress import UserError
 
 if TYPE_CHECKING:
@@ -23,14 +39,18 @@ __all__ = [
     "Plan",
     "assemble",
     "audit",
+    "audit_of_process",
     "candidates",
     "check",
     "choose_backend",
     "device",
+    "out_of_memory",
     "peak_device_memory_bytes",
     "resolved",
+    "set_seed",
     "start",
     "synchronize",
+    "variations",
 ]
 
 WITHOUT_GPU = (
@@ -41,23 +61,6 @@ WITHOUT_GPU = (
 
 class DeviceError(UserError):
     """The device that the config asks for is not there."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the steps of a model are executed.
-
-    jit_compile: what Keras is told. "auto" leaves the choice to Keras, which runs un-jitted when a layer says that it
-    does not support jit; True overrules such layers.
-    """
-
-    jit_compile: bool | Literal["auto"]
-
-    def as_dict(self) -> dict:
-        return asdict(self)
-
-
-PUBLISHED = Plan(jit_compile="auto")
 
 
 def choose_backend(backend: str) -> None:
@@ -73,6 +76,8 @@ def start(backend: str, precision: str, accelerator: str, allow_cpu: bool = Fals
     gpu, or auto without `allow_cpu`.
     """
     choose_backend(backend)
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # like torch: memory as it is needed,
+    os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.95")  # and nearly all of it instead of 75 %
     if accelerator == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ["JAX_PLATFORMS"] = "cpu"
@@ -85,10 +90,28 @@ def start(backend: str, precision: str, accelerator: str, allow_cpu: bool = Fals
     seconds = time.perf_counter() - began
     if backend == "jax":
         watch_jax()
+    elif backend == "tensorflow":
+        take_memory_as_needed()
     _set_precision(backend, precision)
     if accelerator != "cpu" and not (accelerator == "auto" and allow_cpu) and device()["type"] != "gpu":
         raise DeviceError(f"{backend} finds no GPU here, and accelerator is {accelerator!r}. {WITHOUT_GPU}")
     return seconds
+
+
+def set_seed(seed: int) -> None:
+    """What keras.utils.set_random_seed does, but that it imports no TensorFlow where that is not the backend."""
+    import keras
+    import numpy as np
+
+    if keras.backend.backend() == "tensorflow":
+        keras.utils.set_random_seed(seed)
+        return
+    random.seed(seed)
+    np.random.seed(seed)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.manual_seed(seed)
 
 
 def _set_precision(backend: str, precision: str) -> None:
@@ -113,11 +136,15 @@ def _set_precision(backend: str, precision: str) -> None:
 
 
 def assemble(parts: "Parts", plan: Plan, optimizer: "keras.optimizers.Optimizer") -> "keras.Model":
-    """The compiled model of raw images (batch, H, W, 3), 0–255, to logits, executed as `plan` says."""
+    """The compiled model of raw images (batch, H, W, 3), 0–255, to logits, executed as `plan` says.
+
+    Where augmentation is outside, the training images come resized already; the model takes both.
+    """
     import keras
 
-    x = images = keras.Input(parts.input_shape, name="raw_images")
-    for layer in (*parts.preprocessing, *parts.augmentation):
+    shape = (None, None, 3) if plan.augmentation == "outside" else parts.input_shape
+    x = images = keras.Input(shape, name="raw_images")
+    for layer in (*parts.preprocessing, *_augmentation(parts, plan)):
         x = layer(x)
     model = keras.Model(images, parts.classifier(x), name=f"{parts.classifier.name}_on_raw_images")
     classes = model.output_shape[-1]
@@ -134,6 +161,7 @@ def assemble(parts: "Parts", plan: Plan, optimizer: "keras.optimizers.Optimizer"
             keras.metrics.SparseTopKCategoricalAccuracy(min(5, classes), name="top5_accuracy"),
         ],
         jit_compile=plan.jit_compile,
+        steps_per_execution=plan.steps_per_execution,
     )
     if keras.backend.backend() == "tensorflow":
         watch_tensorflow(model)
@@ -144,14 +172,47 @@ def assemble(parts: "Parts", plan: Plan, optimizer: "keras.optimizers.Optimizer"
     return model
 
 
+def _augmentation(parts: "Parts", plan: Plan) -> list:
+    """The augmentation that is in the model."""
+    if plan.augmentation == "layers":
+        return parts.augmentation
+    if plan.augmentation == "outside":
+        return []
+    from vitbench.execution.sampling import sampled_by_us
+
+    return [sampled_by_us(*pair) for pair in zip(parts.augmentation, parts.twins(), strict=True)]
+
+
 def resolved(plan: Plan, parts: "Parts") -> Plan:
-    """The same with Keras' own choice for the model of `parts` in place of "auto"."""
+    """What decides the numbers that `plan` computes where nothing is left to chance, augmentation being off.
+
+    Keras' own choice for `parts` stands in place of "auto".
+    """
     import keras
 
-    return replace(plan, jit_compile=bool(assemble(parts, plan, keras.optimizers.SGD()).jit_compile))
+    jit_compile = bool(assemble(parts, plan, keras.optimizers.SGD()).jit_compile)
+    outside = plan.augmentation == "outside" and parts.augmentation
+    return Plan(jit_compile, "outside" if outside else "layers")
 
 
-def candidates(backend: str) -> list[Plan]:
-    """The plans that `tune` compares: what the backend does by default first, since it is the likeliest to be cheap."""
+def candidates(backend: str, augmented: bool) -> list[Plan]:
+    """The plans that `tune` compares first, the likely winners in front, so that the others are given up early."""
     compiled, plain = Plan(jit_compile=True), Plan(jit_compile=False)
-    return [compiled, plain] if backend == "jax" else [plain, compiled]
+    if not augmented:
+        return [compiled, plain] if backend == "jax" else [plain, compiled]
+    ours = {plan: replace(plan, augmentation="sampler") for plan in (compiled, plain)}
+    return {
+        "jax": [ours[compiled], compiled, plain],
+        "torch": [ours[plain], plain, ours[compiled]],
+        "tensorflow": [plain, ours[plain], ours[compiled]],
+    }[backend]
+
+
+def variations(backend: str, augmented: bool) -> list[dict]:
+    """What `tune` then changes about the best plan, one after the other.
+
+    Keras takes one step per execution on torch, and feeds TensorFlow from the host whatever it is given.
+    """
+    found: list[dict] = [{"feeding": "arrays" if backend == "tensorflow" else "device"}]
+    found += [{"steps_per_execution": 8}] if backend != "torch" else []
+    return found + ([{"augmentation": "outside", "feeding": "batches"}] if augmented else [])

@@ -51,6 +51,18 @@ def audit(model: "keras.Model") -> dict:
 
     jit_compile_resolved is what Keras decided, jit_compile_effective whether a compiler compiled the step after that.
     """
+    return {
+        **audit_of_process(),
+        "jit_compile_resolved": bool(model.jit_compile),
+        "jit_compile_effective": bool(model.jit_compile) and _step_compiled(model),
+        "layers_without_jit": list(model.layers_without_jit),
+        "attention": _attention(model),
+        "weights_on": placement(model),
+    }
+
+
+def audit_of_process() -> dict:
+    """The part of it that is the same for whatever this process executes."""
     import keras
 
     backend = keras.backend.backend()
@@ -58,16 +70,11 @@ def audit(model: "keras.Model") -> dict:
         "backend": backend,
         "backend_version": importlib.metadata.version(_distribution(backend)),
         "keras_version": keras.__version__,
-        "jit_compile_resolved": bool(model.jit_compile),
-        "jit_compile_effective": bool(model.jit_compile) and _step_compiled(model),
-        "layers_without_jit": list(model.layers_without_jit),
         "compilations": compilations(),
         "tf32_effective": _tf32(backend),
         "matmul_precision": _matmul_precision(backend),
         "dtype_policy": keras.config.dtype_policy().name,
-        "attention": _attention(model),
         "device": device(),
-        "weights_on": placement(model),
         "threads": _threads(backend),
     }
 
@@ -93,7 +100,7 @@ class Compilations:
     """What the backend's compiler did since this was made: for the part of a job in which it should do nothing."""
 
     def __init__(self):
-        self.before = compilations()
+        self.before, self.named_before = compilations(), len(_compiled)
 
     def count(self) -> int:
         return compilations() - self.before
@@ -104,7 +111,11 @@ class Compilations:
 
         if count := self.count():
             backend, times = keras.backend.backend(), "once" if count == 1 else f"{count} times"
-            raise NotAsPlannedError(f"{backend} compiled again, {times}, {when}: what was timed is no steady state")
+            names = ", ".join(dict.fromkeys(_compiled[self.named_before :]))
+            what = f" ({names})" if names else ""
+            raise NotAsPlannedError(
+                f"{backend} compiled again, {times}{what}, {when}: what was timed is no steady state"
+            )
 
 
 def compilations() -> int:

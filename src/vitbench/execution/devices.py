@@ -6,6 +6,13 @@ if TYPE_CHECKING:
     import keras
 
 
+_OUT_OF_MEMORY = (
+    *("MemoryError", "Unable to allocate", "std::bad_alloc"),  # Python, NumPy, C++
+    *("RESOURCE_EXHAUSTED", "ResourceExhaustedError"),  # XLA, TensorFlow
+    *("OutOfMemoryError", "CUDA out of memory", "DefaultCPUAllocator: "),  # torch
+)
+
+
 def synchronize() -> None:
     """Returns when the device has finished all that was asked of it."""
     import keras
@@ -26,6 +33,14 @@ def synchronize() -> None:
         import tensorflow as tf
 
         tf.test.experimental.sync_devices()
+
+
+def take_memory_as_needed() -> None:
+    """Keeps TensorFlow from taking a whole GPU. To be called before it has used one."""
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def device() -> dict:
@@ -83,3 +98,8 @@ def peak_device_memory_bytes() -> int | None:
     import tensorflow as tf
 
     return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+
+def out_of_memory(error: str) -> bool:
+    """Whether `error`, an exception's type and message, says that memory ran out, in the words of any backend."""
+    return any(words in error for words in _OUT_OF_MEMORY)

@@ -27,6 +27,7 @@ class Parts:
     preprocessing: list[layers.Layer]
     augmentation: list[layers.Layer]
     classifier: keras.Model
+    twins: Callable[[], list[layers.Layer]] = list  # makes other layers like those of the augmentation
 
 
 def build(name: str, parameters: Parameters, manifest: dict) -> Parts:
@@ -35,7 +36,8 @@ def build(name: str, parameters: Parameters, manifest: dict) -> Parts:
     if isinstance(parameters, UsersModel):
         return Parts(input_shape, [], [], users.build(parameters, input_shape, classes))
     preprocessing, augmentation = _preprocessing(parameters, manifest["normalization"]), _augmentation(parameters)
-    return Parts(input_shape, preprocessing, augmentation, BUILDERS[name](parameters, classes))
+    classifier = BUILDERS[name](parameters, classes)
+    return Parts(input_shape, preprocessing, augmentation, classifier, lambda: _augmentation(parameters))
 
 
 def _preprocessing(parameters: ImageModel, normalization: dict) -> list[layers.Layer]:

@@ -84,17 +84,12 @@ def _block(tokens, p: ViT, name: str):
     """One pre-norm transformer block: attention and MLP, each behind a skip connection."""
     x = layers.LayerNormalization(epsilon=p.epsilon, name=f"{name}_norm1")(tokens)
     attention = layers.MultiHeadAttention(
-        num_heads=p.num_heads, key_dim=head_width(p), dropout=p.attention_dropout, name=f"{name}_attention"
+        num_heads=p.num_heads, key_dim=p.head_width, dropout=p.attention_dropout, name=f"{name}_attention"
     )
     tokens = layers.Add(name=f"{name}_skip1")([attention(x, x), tokens])
     x = layers.LayerNormalization(epsilon=p.epsilon, name=f"{name}_norm2")(tokens)
     x = _mlp(x, p.block_units, p.mlp_dropout, name=f"{name}_mlp")
     return layers.Add(name=f"{name}_skip2")([x, tokens])
-
-
-def head_width(p: ViT) -> int:
-    """Width of the queries, keys and values of one attention head."""
-    return p.projection_dim // p.num_heads if p.key_dim == "split" else p.key_dim or p.projection_dim
 
 
 def _mlp(x, units: list[int], dropout: float, name: str):
