@@ -1,12 +1,14 @@
 """One command per step of the flow, each as its rule calls it and as a person can by hand."""
 
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vitbench import execution
-from vitbench.config import Backend, Config, Execution, Precision
+from vitbench.config import Backend, Config, Execution, Precision, TimedExecution
 from vitbench.config import errors as config_errors
 from vitbench.progress import UserError, log, logged, say
 from vitbench.results import Results, read_json
@@ -24,6 +26,7 @@ ConfigFiles = Annotated[
 LogFile = Annotated[Path | None, typer.Option("--log", help="Send all but the progress to this file.")]
 Model = Annotated[str, typer.Option(help="A model of the config.")]
 BackendName = Annotated[Backend, typer.Option(help="The Keras backend.")]
+TimedExecutionName = Annotated[TimedExecution, typer.Option(help="As published, tuned by measurement, or native.")]
 ExecutionName = Annotated[Execution, typer.Option(help="As published, or tuned by measurement.")]
 PrecisionName = Annotated[Precision, typer.Option(help="Arithmetic; float32 has TF32 off.")]
 Seed = Annotated[int, typer.Option(help="Decides initial weights, order of the images, augmentation and dropout.")]
@@ -51,14 +54,14 @@ def schema(
 @app.command()
 def data(config: ConfigFiles, log: LogFile = None):
     """Make the images as arrays, and a manifest that says what they are."""
-    with logged(log):
+    with logged(log, step="data"):
         _data(*_open(config))
 
 
 @app.command()
 def init(config: ConfigFiles, model: Model, seed: Seed, log: LogFile = None):
     """Draw the initial weights that every backend starts from."""
-    with logged(log):
+    with logged(log, step="init", model=model, seed=seed):
         experiment, results = _open(config, model)
         execution.start(experiment.reference_of(model), "float32", "cpu")
         from vitbench.steps import init
@@ -69,7 +72,7 @@ def init(config: ConfigFiles, model: Model, seed: Seed, log: LogFile = None):
 @app.command()
 def sample(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile = None):
     """Time a few steps of one contestant, for the estimate."""
-    with logged(log):
+    with logged(log, step="sample", model=model, backend=backend):
         experiment, results = _open(config, model)
         _sample(experiment, results, model, backend)
 
@@ -95,7 +98,7 @@ def tune(
     config: ConfigFiles, model: Model, backend: BackendName, precision: PrecisionName = "float32", log: LogFile = None
 ):
     """Time a few ways to execute the training and keep the one with the least predicted time."""
-    with logged(log):
+    with logged(log, step="tune", model=model, backend=backend, precision=precision):
         experiment, results = _open(config, model)
         from vitbench.steps import tune
 
@@ -105,7 +108,7 @@ def tune(
 @app.command()
 def parity(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile = None):
     """Compare this backend's model with the reference before it may be trained or timed."""
-    with logged(log):
+    with logged(log, step="parity", model=model, backend=backend):
         experiment, results = _open(config, model)
         execution.start(backend, "float32", experiment.accelerator, experiment.allow_cpu)
         from vitbench.steps import parity
@@ -126,8 +129,9 @@ def train(
     """Train one run, and test its best epoch."""
     from vitbench.records import Job
 
-    with logged(log):
-        _timed("train", config, Job(model, backend, execution, precision, seed))
+    job = Job(model, backend, execution, precision, seed)
+    with logged(log, step="train", **asdict(job)):
+        _timed(_train, config, job)
 
 
 @app.command()
@@ -135,21 +139,22 @@ def throughput(
     config: ConfigFiles,
     model: Model,
     backend: BackendName,
-    execution: ExecutionName = "tuned",
+    execution: TimedExecutionName = "tuned",
     precision: PrecisionName = "float32",
     log: LogFile = None,
 ):
     """Time training and inference steps in steady state."""
     from vitbench.records import Job
 
-    with logged(log):
-        _timed("throughput", config, Job(model, backend, execution, precision))
+    job = Job(model, backend, execution, precision)
+    with logged(log, step="throughput", **asdict(job)):
+        _timed(_throughput, config, job)
 
 
 @app.command()
 def tables(config: ConfigFiles, log: LogFile = None):
     """Collect everything that was measured into pandas tables."""
-    with logged(log):
+    with logged(log, step="tables"):
         experiment, results = _open(config)
         from vitbench.steps import tables
 
@@ -159,7 +164,7 @@ def tables(config: ConfigFiles, log: LogFile = None):
 @app.command()
 def report(config: ConfigFiles, log: LogFile = None):
     """Render the report."""
-    with logged(log):
+    with logged(log, step="report"):
         _, results = _open(config)
         from vitbench.steps import report
 
@@ -191,22 +196,31 @@ def _in_a_process(function, *arguments) -> None:
         raise UserError(f"{function.__name__.strip('_')} of {arguments[2:] or 'the images'}: {outcome['error']}")
 
 
-def _timed(step: str, files: list[Path], job) -> None:
+def _timed(run: Callable[..., str], files: list[Path], job) -> None:
     """Runs step train or throughput for `job`; whatever happens to it, a row tells."""
-    import importlib
-
     from vitbench.records import write_unfinished
 
     experiment, results = _open(files, job.model)
     try:
-        import_seconds = execution.start(job.backend, job.precision, experiment.accelerator, experiment.allow_cpu)
-        module = importlib.import_module(f"vitbench.steps.{step}")
-        status = module.run(experiment, results, job, import_seconds)
+        status = run(experiment, results, job)
     except Exception as error:
         log.exception("%s did not complete", job)
         status = write_unfinished(experiment, results, job, error)
     if status != "completed":
-        say(f"{step} {job}: {status}")
+        say(f"{run.__name__.strip('_')} {job}: {status}")
+
+
+def _train(experiment: Config, results: Results, job) -> str:
+    import_seconds = execution.start(job.backend, job.precision, experiment.accelerator, experiment.allow_cpu)
+    from vitbench.steps import train
+
+    return train.run(experiment, results, job, import_seconds)
+
+
+def _throughput(experiment: Config, results: Results, job) -> str:
+    from vitbench.steps import throughput  # no backend here: it measures in processes of its own
+
+    return throughput.run(experiment, results, job)
 
 
 def _load(files: list[Path]) -> Config:

@@ -15,6 +15,10 @@ _TEXT = {
     *("jit_compile_effective", "tf32_effective", "keras_version", "backend_version", "python_version", "git_commit"),
     *(
         "config_sha256",
+        "warmup_settled",
+        "step",
+        "parity_passed",
+        "energy_source",
         "started_at",
         "finished_at",
         "reference_backend",
@@ -54,6 +58,7 @@ class Evidence:
     throughput: pd.DataFrame
     parity: pd.DataFrame
     comparisons: pd.DataFrame
+    jobs: pd.DataFrame
     summaries: pd.DataFrame
     manifest: dict
     tuning: list[dict]

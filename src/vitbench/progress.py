@@ -11,6 +11,9 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from vitbench.environment import process_times
+from vitbench.results import write_json
+
 
 class UserError(Exception):
     """Something that the user can mend: it ends a step with its one sentence instead of a traceback."""
@@ -21,11 +24,12 @@ log = logging.getLogger("vitbench")
 
 
 @contextmanager
-def logged(path: Path | None) -> Iterator[None]:
+def logged(path: Path | None, **job: str | int | None) -> Iterator[None]:
     """Sends what this process and its children print to the file `path`, down to native code; progress stays visible.
 
     Python's log lines and the traceback of an exception that leaves the block go there too. None: all to the terminal.
-    A UserError ends the program with exit status 1 and its sentence.
+    A UserError ends the program with exit status 1 and its sentence. When the block ends, a JSON file beside the log
+    says which `job` this was, when it began and when it ended.
     """
     global _terminal
     if path is not None:
@@ -44,6 +48,9 @@ def logged(path: Path | None) -> Iterator[None]:
     except Exception:
         log.exception("the job failed")
         raise
+    finally:
+        if path is not None:
+            write_json(path.with_suffix(".json"), job | process_times())
 
 
 def say(message: str) -> None:

@@ -10,7 +10,7 @@ from vitbench import agreement, augmentation, execution, optimization, timing
 from vitbench.agreement import Quantities
 from vitbench.config import Tolerances
 from vitbench.config.training import Training
-from vitbench.execution import Plan
+from vitbench.execution import Plan, feeds
 from vitbench.feeding import Batches
 from vitbench.models import Parts
 
@@ -108,10 +108,13 @@ def augmented(parts: Parts, plan: Plan, pixels: np.ndarray) -> np.ndarray:
 
     See vitbench.augmentation. The step is executed like that of the whole model, which is left out.
     """
+    if plan.augmentation == "outside":
+        return feeds.augmented(augmentation.marked(pixels), parts, np.random.default_rng(0))
     images = keras.Input((*pixels.shape[1:], 3), batch_size=len(pixels))
     eye = Eye()
     logits = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(eye(images)))
-    watched = Parts((*pixels.shape[1:], 3), [], parts.augmentation, keras.Model(images, logits, name="watched"))
+    classifier = keras.Model(images, logits, name="watched")
+    watched = Parts((*pixels.shape[1:], 3), [], parts.augmentation, classifier, parts.twins)
     network = execution.assemble(watched, plan, keras.optimizers.SGD())
     network.train_on_batch(augmentation.marked(pixels), np.zeros(len(pixels), np.int32))
     return keras.ops.convert_to_numpy(eye.seen)

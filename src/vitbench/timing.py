@@ -6,15 +6,18 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import keras
 import numpy as np
 
-from vitbench import execution
+from vitbench import environment, execution
 from vitbench.feeding import Batches
 
 Clock = Callable[[], float]
+Callbacks = tuple[keras.callbacks.Callback, ...]
+
+SETTLED = 0.05  # of the fastest round so far: one that saves no more than this is no faster
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,24 @@ def images_per_second(blocks: list[Block]) -> float:
 def step_seconds(blocks: list[Block]) -> float:
     """Median over blocks of seconds per step."""
     return statistics.median(block.seconds / block.steps for block in blocks)
+
+
+def settled(seconds: list[float]) -> bool:
+    """Whether the last of equally many steps' seconds shows that they get no faster any more."""
+    return seconds[-1] > (1 - SETTLED) * min(seconds[:-1], default=math.inf)
+
+
+def steady(blocks: list[Block], step_seconds: list[float]) -> dict:
+    """The columns that blocks and single steps give, and the peaks of memory so far."""
+    return {
+        "timed_steps": sum(block.steps for block in blocks),
+        "images_per_second": images_per_second(blocks),
+        "step_seconds_p50": float(np.percentile(step_seconds, 50)),
+        "step_seconds_p95": float(np.percentile(step_seconds, 95)),
+        "peak_host_memory_bytes": environment.peak_host_memory_bytes(),
+        "peak_device_memory_bytes": execution.peak_device_memory_bytes(),
+        "blocks": [asdict(block) for block in blocks],
+    }
 
 
 class BlockClock(keras.callbacks.Callback):
@@ -84,7 +105,7 @@ def first_step(model: keras.Model, batches: Batches, clock: Clock = time.perf_co
     """
     with put_back(model):
         began = clock()
-        model.fit(_of_steps(batches, 1), verbose=0)
+        model.fit(batches.resized(steps=1).fed(), verbose=0)
         execution.synchronize()
         return clock() - began
 
@@ -103,73 +124,132 @@ def put_back(model: keras.Model) -> Iterator[None]:
 def first_inference(model: keras.Model, batches: Batches, clock: Clock = time.perf_counter) -> float:
     """Seconds until the logits of a first batch are on the host, compilation included."""
     began = clock()
-    model.predict(_of_steps(batches, 1), verbose=0)
+    model.predict(batches.resized(steps=1), verbose=0)
     return clock() - began
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """Steps before the timed ones: how many, whether their time had settled, and what the last ones took, seconds."""
+
+    steps: int
+    settled: bool
+    step_seconds: float
+
+
+def warm_up(model: keras.Model, batches: Batches, limit_seconds: float, clock: Clock = time.perf_counter) -> WarmUp:
+    """Trains in rounds of `len(batches)` steps until they get no faster; see `in_rounds`."""
+
+    def fit() -> float:
+        block = BlockClock(clock)
+        model.fit(batches.fed(), verbose=0, shuffle=False, callbacks=[block])
+        return block.seconds[0]
+
+    return in_rounds(fit, len(batches), limit_seconds)
+
+
+def in_rounds(round_: Callable[[], float], steps: int, limit_seconds: float) -> WarmUp:
+    """Calls `round_`, which takes `steps` steps and returns their seconds, until that has settled.
+
+    It has when a round compiles nothing and is not faster than the fastest before it. No round begins when
+    `limit_seconds` are over.
+    """
+    seconds, steady = [], False
+    while not seconds or not (steady or sum(seconds) >= limit_seconds):
+        compilations = execution.Compilations()
+        seconds.append(round_())
+        steady = settled(seconds) and not compilations.count()
+    return WarmUp(len(seconds) * steps, steady, seconds[-1] / steps)
+
+
+def told(warm: WarmUp) -> dict:
+    """The columns that tell of a warm-up."""
+    return {"warmup_steps": warm.steps, "warmup_settled": warm.settled}
+
+
+def lasting(batches: Batches, step_seconds: float, at_least: float, at_most: float = math.inf) -> Batches:
+    """The same with as many steps, of `step_seconds` each, as last at least and at most so many seconds.
+
+    There are no fewer than now unless `at_most` says so, and no fewer than one.
+    """
+    steps = min(max(len(batches), at_least / step_seconds), at_most / step_seconds)
+    return batches.resized(steps=max(1, math.ceil(steps)))
 
 
 def train_blocks(
     model: keras.Model,
     batches: Batches,
-    warmup_steps: int,
     blocks: int,
-    block_seconds: float,
+    callbacks: Callbacks = (),
     clock: Clock = time.perf_counter,
+    fed=None,
 ) -> list[Block]:
-    """Times `blocks` blocks of training steps, after at least `warmup_steps` that are not counted.
+    """Times `blocks` blocks of `len(batches)` training steps each, every one a fit of one epoch.
 
-    Each is an epoch of one fit, of at least `len(batches)` steps and about `block_seconds`. Raises
-    execution.NotAsPlannedError if something is compiled meanwhile.
+    fed: what fit is given in place of `batches`, as many of the same size. Raises execution.NotAsPlannedError if
+    something is compiled meanwhile.
     """
-    warmup, timed = BlockClock(clock), BlockClock(clock)
-    epochs = -(-warmup_steps // len(batches))
-    model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[warmup])
-    batches = _lasting(batches, warmup.seconds[-1] / len(batches), block_seconds)
-    compilations = execution.Compilations()
-    model.fit(batches, epochs=blocks, verbose=0, shuffle=False, callbacks=[timed])
+    timed, compilations = BlockClock(clock), execution.Compilations()
+    for _ in range(blocks):
+        given = batches.fed() if fed is None else fed
+        model.fit(given, verbose=0, shuffle=False, callbacks=[timed, *callbacks])
     compilations.check("in the timed training steps")
-    return [_block(batches, seconds) for seconds in timed.seconds]
+    return [block_of(batches, seconds) for seconds in timed.seconds]
 
 
 def train_steps(model: keras.Model, batches: Batches) -> list[float]:
-    """Seconds of each of `len(batches)` training steps, synchronised one by one."""
-    clock = StepClock()
-    model.fit(batches, verbose=0, shuffle=False, callbacks=[clock])
-    return clock.seconds
+    """Seconds of each of `len(batches)` training steps, or a few more, synchronised one by one.
+
+    Where several are one execution, each of them counts as their mean.
+    """
+    clock, at_once = StepClock(), model.steps_per_execution
+    executions = math.ceil(len(batches) / at_once)
+    whole = batches.resized(steps=executions * at_once)
+    model.fit(whole.fed(), verbose=0, shuffle=False, callbacks=[clock])
+    return [seconds / at_once for seconds in clock.seconds]
 
 
 def infer(
     model: keras.Model,
     batches: Batches,
     warmup_steps: int,
+    warmup_seconds: float,
     blocks: int,
-    block_seconds: float,
+    at_least: float,
+    at_most: float = math.inf,
     clock: Clock = time.perf_counter,
-) -> tuple[list[Block], list[float]]:
+) -> tuple[WarmUp, list[Block], list[float]]:
     """Times inference, raw images in and logits back on the host at each step: blocks, and the seconds of each step.
 
-    All timed steps, and the warm-up in front of them, are one call of predict, since each call has a cost of its own. A
-    block reaches from the end of the step before it to the end of its last. Raises execution.NotAsPlannedError as
-    train_blocks does.
+    Rounds of `warmup_steps` come first, as `in_rounds` says. All timed steps, and as many as a round in front of them,
+    are one call of predict, since each call has a cost of its own. A block lasts as `lasting` says; it reaches from the
+    end of the step before it to the end of its last. Raises execution.NotAsPlannedError as train_blocks does.
     """
-    trial, times = StepClock(clock), StepClock(clock)
-    model.predict(_of_steps(batches, warmup_steps), verbose=0, callbacks=[trial])
-    batches = _lasting(batches, statistics.median(trial.seconds), block_seconds)
-    steps = len(batches)
-    compilations = execution.Compilations()
-    model.predict(_of_steps(batches, warmup_steps + blocks * steps), verbose=0, callbacks=[times])
+
+    def predict() -> float:
+        trial = StepClock(clock)
+        model.predict(batches.resized(steps=warmup_steps), verbose=0, callbacks=[trial])
+        return sum(trial.seconds)
+
+    warm = in_rounds(predict, warmup_steps, warmup_seconds)
+    block = lasting(batches, warm.step_seconds, at_least, at_most)
+    times, compilations = StepClock(clock), execution.Compilations()
+    model.predict(batches.resized(steps=warmup_steps + blocks * len(block)), verbose=0, callbacks=[times])
     compilations.check("in the timed inference steps")
-    ends = times.ended[warmup_steps - 1 :: steps]
-    return [_block(batches, b - a) for a, b in itertools.pairwise(ends)], times.seconds[warmup_steps:]
+    ends = times.ended[warmup_steps - 1 :: len(block)]
+    found = [block_of(block, b - a) for a, b in itertools.pairwise(ends)]
+    return warm, found, times.seconds[warmup_steps:]
 
 
-def _of_steps(batches: Batches, steps: int) -> Batches:
-    return Batches(batches.images, batches.labels, batches.batch_size, batches.seed, steps)
+def called(step: Callable[[int], object], steps: int, clock: Clock = time.perf_counter) -> float:
+    """Seconds of step(0) … step(steps − 1), the device synchronised at both ends."""
+    execution.synchronize()
+    began = clock()
+    for i in range(steps):
+        step(i)
+    execution.synchronize()
+    return clock() - began
 
 
-def _lasting(batches: Batches, step_seconds: float, block_seconds: float) -> Batches:
-    """The same with as many more steps as `block_seconds` asks for, at `step_seconds` each."""
-    return _of_steps(batches, max(len(batches), math.ceil(block_seconds / step_seconds)))
-
-
-def _block(batches: Batches, seconds: float) -> Block:
-    return Block(steps=len(batches), images=len(batches) * batches.batch_size, seconds=seconds)
+def block_of(batches: Batches, seconds: float) -> Block:
+    return Block(len(batches), len(batches) * batches.batch_size, seconds)

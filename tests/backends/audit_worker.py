@@ -82,28 +82,16 @@ def switched_off() -> dict:
     return {"refused": refused(execution.check, model), "audit": execution.audit(model)}
 
 
-class Clock:
-    """A second passes between looks; at the second look, the end of the warm-up, the images' type changes."""
-
-    def __init__(self, changing: Batches | None):
-        self.changing, self.now = changing, 0.0
-
-    def __call__(self) -> float:
-        self.now += 1.0
-        if self.changing and self.now == 2.0:
-            self.changing.images = self.changing.images.astype(np.float32)
-        return self.now
-
-
 def changed_while_timed() -> dict:
     """Timing of steps whose images change their type after the warm-up, and of steps that do not."""
     model = assembled(PUBLISHED if BACKEND == "tensorflow" else Plan(jit_compile=BACKEND != "torch"))
     found = {}
     for changes in (False, True):
         ours = batches()
-        clock = Clock(ours if changes else None)
-        arguments = {"warmup_steps": 2, "blocks": 3, "block_seconds": 0, "clock": clock}
-        found[f"changes: {changes}"] = refused(timing.train_blocks, model, ours, **arguments)
+        timing.warm_up(model, ours, limit_seconds=0)
+        if changes:
+            ours.images = ours.images.astype(np.float32)
+        found[f"changes: {changes}"] = refused(timing.train_blocks, model, ours, blocks=3)
     return found
 
 

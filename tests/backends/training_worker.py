@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 
 from backends import training_cases as cases
 from vitbench import optimization
+from vitbench.execution import PUBLISHED, Plan, feeds, variations
 from vitbench.feeding import Batches, Epochs
 
 
@@ -45,6 +47,12 @@ def linear_model() -> keras.Model:
     return keras.Model(images, logits)
 
 
+def otherwise(backend: str) -> dict[str, Plan]:
+    """Plans that draw the batches, or go through them, in another way than the example."""
+    changes = variations(backend, augmented=False)
+    return {"fed otherwise" if "feeding" in c else "several at once": replace(PUBLISHED, **c) for c in changes}
+
+
 def main(folder: Path, backend: str) -> None:
     found = {}
     batches = Recorded(cases.IMAGES, cases.LABELS, cases.BATCH, seed=cases.SEED)
@@ -55,6 +63,13 @@ def main(folder: Path, backend: str) -> None:
     found["weights"] = model.get_weights()[0]
     asked_for = dict.fromkeys(batches.digests)  # each once: Keras asks for the first ones again to learn their shapes
     found["digests"] = np.array([f"{epoch} {step} {digest}" for epoch, step, digest in asked_for])
+
+    for name, plan in otherwise(backend).items():
+        batches = feeds.of(Batches(cases.IMAGES, cases.LABELS, cases.BATCH, seed=cases.SEED), plan, None)
+        model = linear_model()
+        model.compile(keras.optimizers.SGD(cases.RATE), loss, steps_per_execution=plan.steps_per_execution)
+        model.fit(batches.fed(), epochs=cases.EPOCHS, shuffle=False, verbose=0, callbacks=[Epochs(batches)])
+        found[f"weights, {name}"] = model.get_weights()[0]
 
     for name, training in cases.TRAININGS.items():
         optimizer = optimization.build(training, training.epochs, cases.OPTIMIZED_IMAGES)

@@ -1,7 +1,9 @@
 """pyproject, .venv's pins and the conda environments name the same versions."""
 
+import ast
 import importlib.metadata
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from vitbench.source_code import source_files
 
 REPOSITORY = Path(__file__).parents[2]
 ENVS = REPOSITORY / "envs"
@@ -90,6 +94,28 @@ def test_no_pin_is_for_another_python_than_the_environments(path):
     elsewhere += [e | {"sys_platform": "darwin", "platform_system": "Darwin"} for e in elsewhere]
     marked = [pin for pin in pins(path.stem) if pin.marker]
     assert [str(pin) for pin in marked if not any(pin.marker.evaluate(e) for e in elsewhere)] == []
+
+
+@pytest.mark.parametrize(
+    "step", ["data", "init", "sample", "tune", "parity", "train", "throughput", "tables", "report"]
+)
+def test_a_step_imports_nothing_that_its_environment_was_not_asked_to_hold(step):
+    extras = ["report"] if step in ("tables", "report") else ["keras", "jax-cpu", "torch-cpu", "tensorflow-cpu"]
+    asked = {name.removesuffix("-cpu") for name in direct(*extras)}
+    belongs_to = importlib.metadata.packages_distributions()
+    imported = {name for file in source_files(f"vitbench.steps.{step}") for name in imports(Path(file))}
+    of_jobs = {"pynvml"} if extras == ["report"] else set()  # what a job says of its GPU; no table is a job
+    foreign = imported - sys.stdlib_module_names - {"vitbench"} - of_jobs
+    unasked = [n for n in foreign if not asked & {canonicalize_name(d).removesuffix("-cpu") for d in belongs_to[n]}]
+    assert sorted(unasked) == []
+
+
+def imports(file: Path) -> set[str]:
+    """The first parts of the names of all modules that a file imports, anywhere in it."""
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.split(".")[0] for name in named}
 
 
 def test_the_report_needs_no_keras():

@@ -1,5 +1,6 @@
 import pytest
 
+from vitbench import shares
 from vitbench.config import Config
 from vitbench.numerals import duration
 from vitbench.results import Results, write_json
@@ -13,6 +14,7 @@ CONFIG = Config.model_validate(
         "seeds": [0, 1],
         "training": {"epochs": 10, "batch_size": 50},
         "tuning": {"budget_seconds": 30},
+        "executions": {"throughput": ["published", "tuned"]},
         "throughput": {"warmup_steps": 4, "blocks": 3, "steps_per_block": 10, "block_seconds": 0},
     }
 )
@@ -41,8 +43,9 @@ def test_a_run_is_its_start_its_epochs_and_its_test():
 
 def test_all_of_it_counts_seeds_executions_tuning_and_throughput():
     found = estimate.of(CONFIG, sample("vit", "jax"))
-    train, infer = (4 + 4 * 10) * 2.0, (4 + 4 * 10) * 0.5
-    assert found.total_seconds == pytest.approx(2 * found.run_seconds + 30 + 2 * (20 + train + infer))
+    train, infer = (2 * 4 + (3 + 11) * 5) * 2.0, (2 * 4 + 3 * 10) * 0.5  # ten training steps would last too long
+    assert found.total_seconds == pytest.approx(2 * found.run_seconds + 30 + 2 * (20 + 15 + train + infer))
+    assert estimate.BLOCKS_BESIDE == 3 * shares.ROUNDS + 2
 
 
 def test_the_devices_memory_counts_where_there_is_one():

@@ -1,5 +1,7 @@
 import itertools
 
+import pytest
+
 from vitbench.timing import Block, images_per_second, step_seconds
 
 
@@ -61,33 +63,69 @@ def test_inference_blocks_reach_from_end_to_end_and_leave_the_warm_up_out():
     import numpy as np
 
     from vitbench.feeding import Batches
-    from vitbench.timing import infer
+    from vitbench.timing import WarmUp, infer
 
     model = keras.Sequential([keras.Input((1, 1, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
     ticks = iter(range(10**6))
     batches = Batches(np.zeros((8, 1, 1, 3), np.uint8), np.zeros(8, np.int32), batch_size=2, steps=3)
-    blocks, steps = infer(model, batches, warmup_steps=2, blocks=4, block_seconds=0, clock=lambda: next(ticks))
+    clock = {"clock": lambda: next(ticks)}
+    warm, blocks, steps = infer(model, batches, 2, 60, blocks=4, at_least=0, **clock)
+    assert warm == WarmUp(steps=4, settled=True, step_seconds=1)  # the second round was as fast as the first
     assert blocks == [Block(steps=3, images=6, seconds=6)] * 4  # two looks at the clock a step
     assert steps == [1] * 12
-    blocks, _ = infer(model, batches, warmup_steps=2, blocks=1, block_seconds=5, clock=lambda: next(ticks))
+    _, blocks, _ = infer(model, batches, 2, 60, blocks=1, at_least=5, **clock)
     assert blocks == [Block(steps=5, images=10, seconds=10)]
 
 
-def test_a_training_block_has_as_many_steps_as_its_seconds_ask_for():
+def _model():
     import keras
-    import numpy as np
-
-    from vitbench.feeding import Batches
-    from vitbench.timing import train_blocks
 
     model = keras.Sequential([keras.Input((1, 1, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    batches = Batches(np.zeros((8, 1, 1, 3), np.uint8), np.zeros(8, np.int32), batch_size=2, steps=4)
-    ticks = itertools.count(step=2)  # so a block of any length takes two seconds, a step of four half a second
-    blocks = train_blocks(model, batches, warmup_steps=5, blocks=3, block_seconds=3.2, clock=lambda: next(ticks))
-    assert blocks == [Block(steps=7, images=14, seconds=2)] * 3
-    blocks = train_blocks(model, batches, warmup_steps=1, blocks=3, block_seconds=0, clock=lambda: next(ticks))
+    return model
+
+
+def _batches(steps: int):
+    import numpy as np
+
+    from vitbench.feeding import Batches
+
+    return Batches(np.zeros((8, 1, 1, 3), np.uint8), np.zeros(8, np.int32), batch_size=2, steps=steps)
+
+
+def test_a_block_has_as_many_steps_as_its_seconds_ask_for():
+    from vitbench.timing import lasting
+
+    batches = _batches(steps=4)
+    assert len(lasting(batches, step_seconds=0.5, at_least=3.2)) == 7
+    assert len(lasting(batches, step_seconds=0.5, at_least=0)) == 4
+    assert len(lasting(batches, step_seconds=0.5, at_least=0, at_most=0.9)) == 2
+    assert len(lasting(batches, step_seconds=0.5, at_least=9, at_most=0.1)) == 1
+
+
+def test_training_blocks_are_images_and_seconds_of_a_fake_clock():
+    from vitbench.timing import train_blocks
+
+    ticks = itertools.count(step=2)  # the clock is looked at twice a block, so each takes two seconds
+    blocks = train_blocks(_model(), _batches(steps=4), blocks=3, clock=lambda: next(ticks))
     assert blocks == [Block(steps=4, images=8, seconds=2)] * 3
+    assert images_per_second(blocks) == 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit", "rounds", "settled"),
+    [
+        ([8, 4, 2, 1.96, 1], 99, 4, True),  # the fourth is hardly faster than the third
+        ([1, 5, 1], 99, 2, True),  # slower is not faster
+        ([8, 4, 2, 1], 13, 3, False),  # time is up
+    ],
+)
+def test_the_warm_up_lasts_until_steps_get_no_faster_or_time_is_up(seconds, limit, rounds, settled):
+    from vitbench.timing import WarmUp, warm_up
+
+    looks = itertools.chain.from_iterable((0.0, taken) for taken in seconds)
+    found = warm_up(_model(), _batches(steps=4), limit, clock=lambda: next(looks))
+    assert found == WarmUp(steps=4 * rounds, settled=settled, step_seconds=seconds[rounds - 1] / 4)
 
 
 def test_training_is_over_when_its_time_is_taken():
@@ -116,3 +154,29 @@ def test_training_is_over_when_its_time_is_taken():
     model.fit(batches, epochs=3, validation_data=validation, verbose=0, shuffle=False, callbacks=[Look()])
     assert any(before for before, _ in pending), "the model is too small to leave anything pending"
     assert [after for _, after in pending] == [0, 0, 0]
+
+
+def test_steps_that_are_taken_several_at_once_count_as_their_mean():
+    import keras
+
+    from vitbench.timing import train_steps
+
+    model = _model()
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), steps_per_execution=3)
+    assert len(train_steps(model, _batches(steps=4))) == 2  # executions of three steps each
+
+
+def test_a_round_in_which_something_was_compiled_is_followed_by_another(monkeypatch):
+    from vitbench.execution import auditing
+    from vitbench.timing import WarmUp, in_rounds
+
+    monkeypatch.setattr(auditing, "_compiled", [])
+    rounds = []
+
+    def round_() -> float:
+        rounds.append(1.0)
+        if len(rounds) <= 3:
+            auditing._compiled.append("a step")
+        return rounds[-1]
+
+    assert in_rounds(round_, steps=2, limit_seconds=100) == WarmUp(steps=8, settled=True, step_seconds=0.5)

@@ -7,6 +7,8 @@ from vitbench.config import Config
 from vitbench.numerals import duration
 from vitbench.results import Results, read_json
 
+BLOCKS_BESIDE = 11  # of training steps: those that show where the time goes, and the steps taken one by one
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -57,12 +59,13 @@ def of(config: Config, sample: dict) -> Estimate:
     precisions = len(config.precisions)
     throughput = 0.0
     for batch_size in config.batch_sizes():
-        for seconds in (step * batch_size / sample["batch_size"], per_image * batch_size):
-            block = max(timed.steps_per_block * seconds, timed.block_seconds)
-            # The step distribution that follows the blocks of training is as long as one of them.
-            throughput += timed.warmup_steps * seconds + (timed.blocks + 1) * block
+        throughput += sample["cold_seconds"] + sample["first_step_seconds"]  # the second for a batch of another size
+        of_training, of_inference = step * batch_size / sample["batch_size"], per_image * batch_size
+        for seconds, blocks in ((of_training, timed.blocks + BLOCKS_BESIDE), (of_inference, timed.blocks)):
+            block = min(max(timed.steps_per_block * seconds, timed.block_seconds), timed.longest_block_seconds)
+            throughput += 2 * timed.warmup_steps * seconds + blocks * max(block, seconds)
     other = precisions * config.tuning.budget_seconds
-    other += precisions * len(config.executions.throughput) * (sample["cold_seconds"] + throughput)
+    other += precisions * len(config.executions_timed(model, sample["backend"])) * throughput
     return Estimate(
         model=model,
         backend=sample["backend"],

@@ -1,14 +1,12 @@
 """init: the initial weights of a model for a seed, drawn once and loaded by every backend."""
 
-import keras
-
-from vitbench import models
+from vitbench import execution, models
 from vitbench.config import Config
 from vitbench.results import Results, read_json, whole
 
 
 def run(config: Config, results: Results, model: str, seed: int) -> None:
-    keras.utils.set_random_seed(seed)
+    execution.set_seed(seed)
     parts = models.build(model, config.models.parameters()[model], read_json(results.manifest))
     with whole(results.init(model, seed)) as path:
         parts.classifier.save_weights(path)

@@ -6,7 +6,7 @@ augmentation makes of an image. For the rest it is another backend.
 
 import numpy as np
 
-from vitbench import agreement, augmentation, execution, models, reference, sameness
+from vitbench import agreement, augmentation, execution, models, native, reference, sameness
 from vitbench.agreement import Quantities
 from vitbench.config import SCHEMA_VERSION, Config
 from vitbench.config.models import ViT
@@ -14,6 +14,7 @@ from vitbench.environment import process_times
 from vitbench.execution import Plan
 from vitbench.feeding import Batches
 from vitbench.models import Parts
+from vitbench.native.settings import Settings
 from vitbench.numerals import number
 from vitbench.progress import say
 from vitbench.records import Job
@@ -31,26 +32,29 @@ def run(config: Config, results: Results, model: str, backend: str) -> None:
     distinct = dict.fromkeys(plans.values())
     augmented = {plan: _augmentation(parts, plan, batches) for plan in distinct if parts.augmentation}
     init.load(parts, results, model, config.seeds_of(model)[0])
-    true = _by_numpy(config, results, model, parts, batches)
+    weights = {weight.path: np.array(weight.numpy()) for weight in parts.classifier.trainable_weights}
+    true = _by_numpy(config, results, model, weights, batches)
     sameness.still(parts)
     resolved = {plan: execution.resolved(plan, parts) for plan in distinct}
     computed = {}
     for plan in dict.fromkeys(resolved.values()):  # two executions can come to the same
         init.load(parts, results, model, config.seeds_of(model)[0])
-        computed[plan] = sameness.quantities(parts, plan, batches)
-        if true:
-            computed[plan]["slope"] = reference.slope(computed[plan])
+        computed[plan] = _with_slope(sameness.quantities(parts, plan, batches), true)
     expected = next(iter(computed.values()))  # what other backends, and other plans here, are compared with
     _keep(results, config, model, backend, expected)
     reference_backend = config.reference_of(model)
     if backend != reference_backend:
         with np.load(results.parity_quantities(model, reference_backend)) as kept:
             expected = {name: kept[name] for name in kept.files}
+    to_compare = [(name, precision, computed[resolved[plan]]) for (name, precision), plan in plans.items()]
+    if (model, backend) in config.contestants() and "native" in config.executions_timed(model, backend):
+        found = _with_slope(_native(config, results, model, backend, weights, batches), true)
+        to_compare += [("native", precision, found) for precision in config.precisions]
     rows = []
-    for (name, precision), plan in plans.items():
-        keys, found = {"execution": name, "precision": precision}, computed[resolved[plan]]
-        if augmented:
-            rows += _rows(keys, "numpy", *augmented[plan], config)
+    for name, precision, found in to_compare:
+        keys = {"execution": name, "precision": precision}
+        if name != "native" and augmented:
+            rows += _rows(keys, "numpy", *augmented[plans[name, precision]], config)
         rows += _rows(keys, "numpy", found, true, config)
         if found is not expected:
             others = {quantity: value for quantity, value in expected.items() if quantity not in true}
@@ -96,12 +100,23 @@ def _augmentation(parts: Parts, plan: Plan, batches: Batches) -> tuple[Quantitie
     return {"augmentation": seen[..., 2]}, {"augmentation": augmentation.applied(pixels, augmentation.drawn(seen))}
 
 
-def _by_numpy(config: Config, results: Results, model: str, parts: Parts, batches: Batches) -> Quantities:
+def _by_numpy(config: Config, results: Results, model: str, weights: Quantities, batches: Batches) -> Quantities:
     parameters = config.models.parameters()[model]
     if not isinstance(parameters, ViT):
         return {}
-    weights = {weight.path: np.asarray(weight.numpy(), np.float64) for weight in parts.classifier.trainable_weights}
     return reference.quantities(*batches[0], weights, read_json(results.manifest)["normalization"], parameters)
+
+
+def _native(
+    config: Config, results: Results, model: str, backend: str, weights: Quantities, batches: Batches
+) -> Quantities:
+    settings = Settings(sameness.OPTIMIZER["learning_rate"], sameness.OPTIMIZER["weight_decay"])
+    parameters, normalization = config.models.parameters()[model], read_json(results.manifest)["normalization"]
+    return native.quantities(backend, parameters, normalization, weights, settings, batches)
+
+
+def _with_slope(found: Quantities, true: Quantities) -> Quantities:
+    return found | {"slope": reference.slope(found)} if true else found
 
 
 def _keep(results: Results, config: Config, model: str, backend: str, kept: Quantities) -> None:

@@ -14,20 +14,22 @@ BLOCK_SECONDS = 1.0
 
 
 def run(config: Config, results: Results, model: str, backend: str, import_seconds: float) -> None:
-    """Times `model` as this backend runs it by default, training and inference, from weights of its own."""
+    """Times `model` as this backend is likely to run it best, training and inference, from weights of its own."""
     began = time.perf_counter()
     parts = models.build(model, config.models.parameters()[model], read_json(results.manifest))
     data = split(results, config.dataset.validation_fraction)
     images, labels = data["train"]
     optimizer = optimization.build(config.training, config.epochs_of(model), len(images))
-    network = execution.assemble(parts, execution.candidates(backend)[0], optimizer)
+    plan = execution.candidates(backend, config.models.augmented(model))[0]
+    network = execution.assemble(parts, plan, optimizer)
     build_seconds = time.perf_counter() - began
     training = Batches(images, labels, config.training.batch_size, seed=0, steps=STEPS)
     first_step_seconds = timing.first_step(network, training)
-    trained = timing.train_blocks(network, training, warmup_steps=1, blocks=1, block_seconds=BLOCK_SECONDS)
+    warm = timing.warm_up(network, training, limit_seconds=BLOCK_SECONDS)
+    trained = timing.train_blocks(network, timing.lasting(training, warm.step_seconds, BLOCK_SECONDS), blocks=1)
     evaluation = in_even_batches(*data["validation"], most=config.training.batch_size)
     first_inference_seconds = timing.first_inference(network, evaluation)
-    inferred, _ = timing.infer(network, evaluation, warmup_steps=1, blocks=1, block_seconds=BLOCK_SECONDS)
+    _, inferred, _ = timing.infer(network, evaluation, 1, BLOCK_SECONDS, blocks=1, at_least=BLOCK_SECONDS)
     content = {
         "schema_version": SCHEMA_VERSION,
         **{"experiment": config.experiment, "model": model, "backend": backend},

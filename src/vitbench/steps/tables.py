@@ -27,20 +27,29 @@ def run(config: Config, results: Results) -> None:
 
 
 def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
-    """The tables runs, epochs, throughput, parity, comparisons and summaries."""
+    """The tables runs, epochs, throughput, parity, comparisons, jobs and summaries."""
     run_jobs, timings = jobs(config)
     runs = pd.DataFrame([_run(config, results, job) for job in run_jobs], columns=COLUMNS["runs"])
-    throughput = _throughput(config, results, timings)
     parity = _parity(config, results)
+    compared = parity[~parity["passed"].astype(bool) & (parity["execution"] != "native")]
+    unequal = set(zip(compared["model"], compared["backend"], strict=True))
     comparisons = statistics.comparisons(runs, _blocks(config, results, timings), config.statistics)
     return {
         "runs": runs,
-        "epochs": _epochs(config, results, run_jobs),
-        "throughput": throughput,
+        "epochs": _told(_epochs(config, results, run_jobs), unequal),
+        "throughput": _throughput(config, results, timings),
         "parity": parity,
-        "comparisons": _marked(comparisons, parity),
-        "summaries": statistics.summaries(runs, config.statistics),
+        "comparisons": _marked(comparisons, unequal),
+        "jobs": _jobs(config, results),
+        "summaries": _told(statistics.summaries(runs, config.statistics), unequal),
     }
+
+
+def _jobs(config: Config, results: Results) -> pd.DataFrame:
+    """When each command of this experiment last began and ended, in the order of their beginning."""
+    rows = [read_json(path) for path in (results.root / "logs").rglob("*.json")]
+    jobs = pd.DataFrame(rows, columns=COLUMNS["jobs"]).sort_values("started_at", ignore_index=True)
+    return jobs[jobs["model"].isna() | jobs["model"].isin(list(config.models.parameters()))]
 
 
 def _run(config: Config, results: Results, job: Job) -> dict:
@@ -56,7 +65,7 @@ def _epochs(config: Config, results: Results, run_jobs: list[Job]) -> pd.DataFra
         path = results.run(*astuple(job)) / "history.csv"
         if path.exists() and len(history := pd.read_csv(path)):
             histories.append(history.assign(**job.keys(config)))
-    columns = COLUMNS["epochs"]
+    columns = [column for column in COLUMNS["epochs"] if column != "parity_passed"]
     return pd.concat(histories)[columns] if histories else pd.DataFrame(columns=columns)
 
 
@@ -85,9 +94,13 @@ def _blocks(config: Config, results: Results, timings: list[Job]) -> pd.DataFram
     return pd.DataFrame(rows, columns=[*KEYS, "phase", "batch_size", "images_per_second"])
 
 
-def _marked(comparisons: pd.DataFrame, parity: pd.DataFrame) -> pd.DataFrame:
+def _told(table: pd.DataFrame, unequal: set[tuple[str, str]]) -> pd.DataFrame:
+    """The table with a column that says whether what was trained had been shown to be the same."""
+    return table.assign(parity_passed=[(row.model, row.backend) not in unequal for row in table.itertuples()])
+
+
+def _marked(comparisons: pd.DataFrame, unequal: set[tuple[str, str]]) -> pd.DataFrame:
     """The comparisons, with a word in the verdict where a backend takes part in spite of its parity."""
-    unequal = {(row.model, row.backend) for row in parity.itertuples() if not row.passed}
     marks = [
         "; parity failed" if {(row.model, row.backend_a), (row.model, row.backend_b)} & unequal else ""
         for row in comparisons.itertuples()

@@ -1,73 +1,67 @@
-"""throughput: training and inference steps per second in steady state, on nothing but steps, device-synchronised."""
+"""throughput: training and inference steps per second in steady state, on nothing but steps, device-synchronised.
 
-from dataclasses import asdict
+Each batch size is measured in a process of its own, so that its cold start and its memory are its own, and one that is
+too large ends with a row and not with the job.
+"""
 
-import keras
-import numpy as np
+from collections.abc import Iterator
 
-from vitbench import execution, models, optimization, timing
+from vitbench import execution
 from vitbench.config import Config
-from vitbench.environment import peak_host_memory_bytes
-from vitbench.feeding import Batches
+from vitbench.processes import KILLED, each_from_a_process
 from vitbench.progress import Bar
 from vitbench.records import THROUGHPUT_VALUES, Job, gate, write_throughput
-from vitbench.results import Results, read_json
-from vitbench.splits import split
-from vitbench.steps import init, tune
+from vitbench.results import Results
 
 PHASES = ("train", "infer")
 
 
-def run(config: Config, results: Results, job: Job, import_seconds: float) -> str:
+def run(config: Config, results: Results, job: Job) -> str:
     """Times `job` at each batch size and returns its status. Raises records.Gated if parity failed."""
     warning = gate(config, results, job)
-    keras.utils.set_random_seed(0)
-    parts = models.build(job.model, config.models.parameters()[job.model], read_json(results.manifest))
-    init.load(parts, results, job.model, config.seeds_of(job.model)[0])
-    plan = tune.plan(results, job)
-    images, labels = split(results, config.dataset.validation_fraction)["train"]
-    optimizer = optimization.build(config.training, config.epochs_of(job.model), len(images))
-    model = execution.assemble(parts, plan, optimizer)
-    measurements = []
     bar = Bar(f"throughput {job}", len(config.batch_sizes()) * len(PHASES), "measurement")
-    for batch_size in config.batch_sizes():
-        batches = Batches(images, labels, batch_size, seed=0, steps=config.throughput.steps_per_block)
-        for phase in PHASES:
-            measurements.append(measure(model, phase, batches, config))
-            execution.check(model)
-            bar.advance(images_per_second=measurements[-1]["images_per_second"])
+    measurements, environment, too_large = [], None, None
+    for batch_size in sorted(config.batch_sizes()):
+        if too_large:
+            error = f"not tried, since {too_large} images per step were too many"
+            rows = {phase: {"status": "out_of_memory", "error": error} for phase in PHASES}
+        else:
+            rows, found = gathered(each_from_a_process(_measure, (config, results, job, batch_size)))
+            environment = environment or found
+        for phase, row in rows.items():
+            keys = {"phase": phase, "batch_size": batch_size}
+            measurements.append(dict.fromkeys(THROUGHPUT_VALUES) | keys | row)
+            bar.advance(images_per_second=row.get("images_per_second") or float("nan"))
+            if row["status"] == "out_of_memory":
+                too_large = too_large or batch_size
     bar.close()
-    values = {
-        "error": warning,
-        "measurements": measurements,
-        "import_seconds": import_seconds,
-        "peak_host_memory_bytes": peak_host_memory_bytes(),
-        "peak_device_memory_bytes": execution.peak_device_memory_bytes(),
-        # A measurement in which something was compiled is none, and has failed.
-        "audit": {"plan": plan.as_dict(), "seed": 0, "compilations_while_timed": 0, **execution.audit(model)},
-    }
-    write_throughput(config, results, job, "completed", values)
-    return "completed"
+    statuses = [row["status"] for row in measurements]
+    status = "completed" if "completed" in statuses else statuses[0]
+    values = {"error": warning, "measurements": measurements, "environment": environment}
+    write_throughput(config, results, job, status, {key: value for key, value in values.items() if value is not None})
+    return status
 
 
-def measure(model: keras.Model, phase: str, batches: Batches, config: Config) -> dict:
-    """One row of tables/throughput, with the raw blocks and the seconds of the first, compiling step beside it."""
-    timed = config.throughput
-    if phase == "train":
-        first_step_seconds = timing.first_step(model, batches)
-        blocks = timing.train_blocks(model, batches, timed.warmup_steps, timed.blocks, timed.block_seconds)
-        steps = timing.train_steps(model, batches)
-    else:
-        first_step_seconds = timing.first_inference(model, batches)
-        blocks, steps = timing.infer(model, batches, timed.warmup_steps, timed.blocks, timed.block_seconds)
-    return dict.fromkeys(THROUGHPUT_VALUES) | {
-        "phase": phase,
-        "batch_size": batches.batch_size,
-        "warmup_steps": timed.warmup_steps,
-        "timed_steps": sum(block.steps for block in blocks),
-        "images_per_second": timing.images_per_second(blocks),
-        "step_seconds_p50": float(np.percentile(steps, 50)),
-        "step_seconds_p95": float(np.percentile(steps, 95)),
-        "first_step_seconds": first_step_seconds,
-        "blocks": [asdict(block) for block in blocks],
-    }
+def gathered(outcomes: Iterator[dict]) -> tuple[dict[str, dict], dict | None]:
+    """The rows of tables/throughput by phase, those that are missing with a reason; and the environment, if known."""
+    rows, process, lost = {}, {}, {"status": "failed", "error": "the process ended too early"}
+    for outcome in outcomes:
+        if "phase" in outcome:
+            rows[outcome["phase"]] = outcome | {"status": "completed"}
+        elif "error" in outcome:
+            full = execution.out_of_memory(outcome["error"]) or outcome["error"] == KILLED
+            lost = {"status": "out_of_memory" if full else "failed", "error": outcome["error"]}
+        else:
+            process = outcome
+    peak = process.get("device_peak_flops_per_second")
+    for row in rows.values():
+        achieved = row["achieved_flops_per_second"]
+        row |= {"device_peak_flops_per_second": peak, "mfu": achieved / peak if achieved and peak else None}
+    return {phase: rows.get(phase, lost) for phase in PHASES}, process.get("environment")
+
+
+def _measure(config: Config, results: Results, job: Job, batch_size: int) -> Iterator[dict]:
+    import_seconds = execution.start(job.backend, job.precision, config.accelerator, config.allow_cpu)
+    from vitbench import measurement
+
+    yield from measurement.of(config, results, job, batch_size, import_seconds)

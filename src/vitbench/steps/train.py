@@ -8,6 +8,7 @@ import keras
 from vitbench import execution, models, optimization, timing
 from vitbench.config import Config
 from vitbench.environment import peak_host_memory_bytes
+from vitbench.execution import feeds
 from vitbench.feeding import Batches, Epochs, in_even_batches
 from vitbench.progress import Bar, log
 from vitbench.records import EPOCH_VALUES, Job, finite, gate, write_run
@@ -21,7 +22,7 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
     best_weights = results.run(job.model, job.backend, job.execution, job.precision, job.seed) / "best.weights.h5"
     best_weights.unlink(missing_ok=True)  # an earlier run's must not pass for this one's
     warning = gate(config, results, job)
-    keras.utils.set_random_seed(job.seed)
+    execution.set_seed(job.seed)
     parts = models.build(job.model, config.models.parameters()[job.model], read_json(results.manifest))
     init.load(parts, results, job.model, job.seed)
     plan = tune.plan(results, job)
@@ -29,13 +30,13 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
     epochs = config.epochs_of(job.model)
     optimizer = optimization.build(config.training, epochs, len(data["train"][0]))
     model = execution.assemble(parts, plan, optimizer)
-    batches = Batches(*data["train"], config.training.batch_size, seed=job.seed)
+    batches = feeds.of(Batches(*data["train"], config.training.batch_size, seed=job.seed), plan, parts)
     first_step_seconds = timing.first_step(model, batches)
     execution.check(model)
     log.info("first step took %.2f s; plan %s; effective %s", first_step_seconds, plan, execution.audit(model))
     record = Record(parts.classifier, best_weights, Bar(f"train {job}", epochs, "epoch"))
     model.fit(
-        batches,
+        batches.fed(),
         epochs=epochs,
         validation_data=in_even_batches(*data["validation"], most=config.training.batch_size),
         shuffle=False,
