@@ -12,18 +12,23 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from vitbench.coldstart import between_commands
 from vitbench.config import BACKENDS, Config
 from vitbench.numerals import number, share, spread
 
 # Okabe & Ito (2008), "Color Universal Design": told apart under the common colour-vision deficiencies.
 COLOURS = {"jax": "#0072b2", "torch": "#d55e00", "tensorflow": "#009e73"}
 MARKERS = {"jax": "o", "torch": "s", "tensorflow": "^"}
-_ALPHA = {"published": 0.4, "tuned": 1.0}
-_DASH = {"published": (0, (2, 2)), "tuned": "-"}
+_ALPHA = {"published": 0.4, "tuned": 1.0, "native": 0.0}  # of the inside of a bar
+_DASH = {"published": (0, (2, 2)), "tuned": "-", "native": (0, (1, 1.5))}
+_EXECUTIONS = list(_ALPHA)
+_FLOW = ("data", "init", "sample", "tune", "parity", "train", "throughput", "tables", "report")
+_TOO_LARGE = {"marker": "X", "markersize": 8}
 PAPER, INK, MUTED, RULE = "#fefefe", "#22262b", "#5b6470", "#dcdfe4"
 
 _STYLE = {
@@ -101,7 +106,7 @@ def throughput(throughput: pd.DataFrame, narrow: bool = False) -> Drawn:
     if done.empty:
         return _sentence("No throughput measurement completed, so there is no speed to draw.", narrow)
     cells = [
-        (f"{title}: {word}", frame[(frame["phase"] == phase) | (frame["status"] != "completed")])
+        (f"{title}: {word}", frame[(frame["phase"] == phase) | frame["phase"].isna()])
         for title, frame in _groups(throughput, ["model", "precision"])
         for phase, word in (("train", "training"), ("infer", "inference"))
         if ((frame["phase"] == phase) & (frame["status"] == "completed")).any()
@@ -116,29 +121,38 @@ def throughput(throughput: pd.DataFrame, narrow: bool = False) -> Drawn:
     for axes, (title, frame) in zip(panels, cells, strict=False):
         (_speed_lines if several else _speed_bars)(axes, frame)
         axes.set_title(title)
-    executions = sorted(done["execution"].unique())
+    executions = sorted(done["execution"].unique(), key=_EXECUTIONS.index)
     if several:
         lines = [Line2D([], [], color=INK, linestyle=_DASH[e], label=e) for e in executions]
+        if (throughput["status"] == "out_of_memory").any():
+            lines.append(Line2D([], [], color=INK, linestyle="", label="out of memory", **_TOO_LARGE))
         _legend(figure, [*_handles(_in_order(done["backend"])), *lines], narrow)
     elif len(executions) > 1:
-        _legend(figure, [Patch(facecolor=INK, alpha=_ALPHA[e], label=e) for e in executions], narrow)
+        _legend(figure, [Patch(facecolor=to_rgba(INK, _ALPHA[e]), edgecolor=INK, label=e) for e in executions], narrow)
     by = {"model": True, "phase": False, "batch_size": True, "images_per_second": False}
     told = [
         f"{r.model} {r.phase} {r.backend} {r.execution} batch {r.batch_size:.0f}: {number(r.images_per_second)}"
         for r in done.sort_values(list(by), ascending=list(by.values())).itertuples()
     ]
     lost = throughput[throughput["status"] != "completed"]
-    told += [f"{r.model} {r.backend} {r.execution}: {r.status}" for r in lost.itertuples()]
+    told += [" ".join([r.model, *_measurement(r), r.backend, f"{r.execution}: {r.status}"]) for r in lost.itertuples()]
     return figure, f"Images per second: {'; '.join(told)}."
+
+
+def _measurement(row) -> list[str]:
+    """Phase and batch size, where there is one."""
+    return [] if pd.isna(row.batch_size) else [row.phase, f"batch {row.batch_size:.0f}"]
 
 
 def _speed_bars(axes: Axes, frame: pd.DataFrame) -> None:
     row, ticks = 0.0, []
     for backend in _in_order(frame["backend"]):
-        of_backend = frame[frame["backend"] == backend].sort_values("execution")
+        of_backend = frame[frame["backend"] == backend].sort_values("execution", key=lambda e: e.map(_EXECUTIONS.index))
         ticks.append(row + (len(of_backend) - 1) / 2)
         for bar in of_backend.itertuples():
-            axes.barh(row, bar.images_per_second, 0.86, color=COLOURS.get(backend, MUTED), alpha=_ALPHA[bar.execution])
+            colour = COLOURS.get(backend, MUTED)
+            inside = to_rgba(colour, _ALPHA[bar.execution])
+            axes.barh(row, bar.images_per_second, 0.84, facecolor=inside, edgecolor=colour, linewidth=1)
             known = bar.status == "completed"
             label = number(bar.images_per_second) if known else f"{bar.execution}: {bar.status}"
             reach = [bar.images_per_second_ci_low, bar.images_per_second_ci_high]
@@ -155,12 +169,14 @@ def _speed_bars(axes: Axes, frame: pd.DataFrame) -> None:
 
 
 def _speed_lines(axes: Axes, frame: pd.DataFrame) -> None:
-    frame = frame[frame["status"] == "completed"].sort_values("batch_size")
-    for (backend, execution), line in frame.groupby(["backend", "execution"]):
+    done = frame[frame["status"] == "completed"].sort_values("batch_size")
+    for (backend, execution), line in done.groupby(["backend", "execution"]):
         axes.plot(line["batch_size"], line["images_per_second"], linestyle=_DASH[execution], **_look(backend))
+    for (backend, _), lost in frame[frame["status"] == "out_of_memory"].groupby(["backend", "execution"]):
+        axes.plot(lost["batch_size"].min(), 0, **_look(backend) | _TOO_LARGE, clip_on=False)
     axes.set_xscale("log", base=2)
-    axes.set(xlabel="batch size", ylabel="images per second", ylim=(0, frame["images_per_second"].max() * 1.08))
-    sizes = sorted(frame["batch_size"].unique())
+    axes.set(xlabel="batch size", ylabel="images per second", ylim=(0, done["images_per_second"].max() * 1.08))
+    sizes = sorted(frame["batch_size"].dropna().unique())
     axes.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     _finish(axes, grid="y")
 
@@ -212,6 +228,32 @@ def _mean(frame: pd.DataFrame, column: str) -> pd.Series:
     """The mean over seeds by epoch, for the epochs that every seed has."""
     by_epoch = frame.groupby("epoch")[column]
     return by_epoch.mean()[by_epoch.size() == frame["seed"].nunique()]
+
+
+@_styled
+def timeline(jobs: pd.DataFrame, narrow: bool = False) -> Drawn:
+    """When each command of `tables/jobs` ran, seconds from the first, a line per step, coloured by backend."""
+    if jobs.empty:
+        return _sentence("No command said when it ran.", narrow)
+    began, ended = (pd.to_datetime(jobs[column]) for column in ("started_at", "finished_at"))
+    begins = (began - began.min()).dt.total_seconds()
+    seconds = (ended - began).dt.total_seconds()
+    steps = sorted(set(jobs["step"]), key=lambda step: (_FLOW.index(step) if step in _FLOW else len(_FLOW), step))
+    figure = _figure(narrow, 0.3 * len(steps) + 1.3)
+    axes = figure.subplots()
+    for begin, length, step, backend in zip(begins, seconds, jobs["step"], jobs["backend"], strict=True):
+        colour = COLOURS.get(backend, MUTED)
+        axes.barh(steps.index(step), length, 0.72, begin, facecolor=colour, edgecolor=PAPER, linewidth=0.6)
+    axes.set(yticks=range(len(steps)), yticklabels=steps, ylim=(len(steps) - 0.4, -0.6), xlabel="seconds")
+    axes.locator_params(axis="x", nbins=5 if narrow else 10)
+    _finish(axes, grid="x")
+    backends = [Patch(facecolor=COLOURS[b], label=b) for b in _in_order(jobs["backend"]) if b in COLOURS]
+    others = [Patch(facecolor=MUTED, label="no backend")] if jobs["backend"].isna().any() else []
+    _legend(figure, [*backends, *others], narrow)
+    total, idle = between_commands(jobs)
+    by_step = seconds.groupby(jobs["step"]).sum()
+    told = ", ".join(f"{step} {number(by_step[step])} s" for step in steps)
+    return figure, f"{number(total)} s from the first command to the end of the last, {number(idle)} s in none: {told}."
 
 
 @_styled

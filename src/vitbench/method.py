@@ -2,9 +2,15 @@
 
 import pandas as pd
 
+from vitbench.coldstart import between_commands
 from vitbench.config import Config
 from vitbench.config.training import Training
 from vitbench.numerals import counted, listed, number, percent, share
+
+_NATIVE = (
+    " Native is the Vision Transformer written in JAX or PyTorch alone, with the same weights, batches and optimiser; "
+    "it passes the same comparisons."
+)
 
 
 def described(config: Config, manifest: dict) -> list[str]:
@@ -20,12 +26,15 @@ def described(config: Config, manifest: dict) -> list[str]:
         f"Training: {listed(epochs)}, batch size {training.batch_size}, {_optimizer(training)}, "
         f"{'seeds' if len(config.seeds) > 1 else 'seed'} {listed([str(seed) for seed in config.seeds])}. Every backend "
         "starts from the same weights; the weights of the best validation accuracy are evaluated on the test images.",
-        f"Throughput: after the first step and {counted(timed.warmup_steps, 'warm-up step')}, {timed.blocks} blocks "
-        f"of at least {timed.steps_per_block} steps and about {number(timed.block_seconds)} seconds, the device "
-        "synchronised at the end of each. Nothing else was timed on the device meanwhile.",
+        f"Throughput: after the first step, rounds of {counted(timed.warmup_steps, 'warm-up step')} until they get no "
+        f"faster; then {timed.blocks} blocks of at least {timed.steps_per_block} steps and about "
+        f"{number(timed.block_seconds)} seconds, or as many steps as last {number(timed.longest_block_seconds)} s if "
+        "that is fewer, the device synchronised at the end of each. Each batch size has a process of its own, and "
+        "nothing else was timed on the device meanwhile.",
         "Execution: published is the Keras example's graph exactly as written. Tuned is the same mathematics, executed "
         "in the way that had the least predicted time for the configured epochs, cold cost included, among candidates "
-        f"timed within {number(config.tuning.budget_seconds)} seconds.",
+        f"timed within {number(config.tuning.budget_seconds)} seconds."
+        + (_NATIVE if "native" in config.executions.throughput else ""),
         f"Statistics: runs of the same seed are paired; intervals cover {confidence}. Accuracies closer than {margin} "
         "count as equivalent.",
     ]
@@ -59,3 +68,14 @@ def sameness(parity: pd.DataFrame) -> str:
         names = listed(sorted({f"{r.model} on {r.backend}" for r in failed.itertuples()}))
         return f"{len(failed)} of {total} failed: {names}."
     return f"Every one of {total} passed; the largest difference uses {percent(used)} of its tolerance."
+
+
+def time_spent(jobs: pd.DataFrame) -> str:
+    """How long the experiment took, and how much of that the workflow itself."""
+    if jobs.empty:
+        return "No command said when it ran."
+    total, idle = between_commands(jobs)
+    return (
+        f"{number(total)} seconds lie between the beginning of the first command and the end of the last before this "
+        f"report; in {number(idle)} of them no command ran, which is the workflow's own time."
+    )

@@ -9,7 +9,12 @@ from vitbench.config import Config
 from vitbench.numerals import counted, listed, number, percent, share, spread, times
 
 _NOT_TOLD_APART = "at speeds that the timed blocks do not tell apart"
-_ENDINGS = {"gated": "stopped by the parity gate", "failed": "failed", "diverged": "diverged"}
+_ENDINGS = {
+    "gated": "stopped by the parity gate",
+    "failed": "failed",
+    "diverged": "diverged",
+    "out_of_memory": "out of memory",
+}
 
 
 def answer(runs: pd.DataFrame, throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config) -> list[str]:

@@ -1,9 +1,8 @@
 """How numbers are written for readers: how many digits, which separators, and what stands where there is none."""
 
 import math
+import statistics
 from collections.abc import Sequence
-
-import pandas as pd
 
 NONE = "–"
 _THIN = "\u202f"  # narrow no-break space: between thousands, and between a number and its sign
@@ -15,7 +14,7 @@ def number(value: float | None) -> str:
 
     Whole numbers below 10⁹ are written in full.
     """
-    if value is None or pd.isna(value):
+    if _unknown(value):
         return NONE
     size = abs(value)
     if math.isinf(size):
@@ -31,24 +30,29 @@ def number(value: float | None) -> str:
 
 def share(value: float | None) -> str:
     """An accuracy, a share or a difference of the two, 0–1: three decimals."""
-    return NONE if value is None or pd.isna(value) else f"{value:.3f}"
+    return NONE if _unknown(value) else f"{value:.3f}"
 
 
 def percent(value: float | None) -> str:
     """A share of 0–1 as a percentage without decimals, unless it has one."""
-    return NONE if value is None or pd.isna(value) else f"{100 * value:.3g}{_THIN}%"
+    return NONE if _unknown(value) else f"{100 * value:.3g}{_THIN}%"
 
 
 def spread(values: Sequence[float]) -> str:
     """Mean ± sample standard deviation of shares of 0–1; the bare value for one, a dash for none."""
-    present = pd.Series(values, dtype=float).dropna()
+    present = [float(value) for value in values if not _unknown(value)]
     if len(present) < 2:
-        return share(present.mean())
-    return f"{share(present.mean())}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{share(present.std())}"
+        return share(present[0] if present else None)
+    mean, deviation = statistics.fmean(present), statistics.stdev(present)
+    return f"{share(mean)}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{share(deviation)}"
+
+
+def _unknown(value: float | None) -> bool:
+    return value is None or math.isnan(value)
 
 
 def gibibytes(value: float | None) -> str:
-    return NONE if value is None or pd.isna(value) else f"{value / 2**30:.2f}"
+    return NONE if _unknown(value) else f"{value / 2**30:.2f}"
 
 
 def times(value: float) -> str:

@@ -81,7 +81,7 @@ def compare_speeds(a: np.ndarray, b: np.ndarray, settings: Statistics) -> dict:
         return row | {"verdict": "different"}
     distance = abs(np.log(row["ratio"]))
     enough = n * ((high - low) / 2 / max(distance, margin - distance)) ** 2  # widths fall with the root of n
-    about = f"about {np.ceil(enough):.0f} blocks would decide"
+    about = f"about {max(n + 1, np.ceil(enough)):.0f} blocks would decide"
     if enough > MOST_BLOCKS:
         about = f"more than {MOST_BLOCKS} blocks would be needed"
     return row | {"verdict": f"inconclusive (n too small: {about})"}

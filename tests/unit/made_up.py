@@ -14,6 +14,8 @@ from vitbench.results import Results
 
 SPEEDS = {"jax": 1234.0, "torch": 771.0, "tensorflow": 1028.0}
 DEVICE = "Made-up CPU @ 3.00 GHz"
+_SHARES = ("input_seconds_share", "host_seconds_share", "compute_seconds_share")
+_BEGAN_ENDED = {"started": "10", "finished": "30"}
 
 
 def config(seeds: Sequence[int] = (0, 1), title: str = "A made-up experiment", **changes) -> Config:
@@ -36,10 +38,11 @@ def tables(
     gated: Collection[str] = (),
     missing: Collection[str] = (),
     speeds: dict[str, float] = SPEEDS,
+    too_large: Collection[tuple[str, int]] = (),
     verdict: str = "inconclusive",
     scatter: float = 0.01,
 ) -> dict[str, pd.DataFrame]:
-    """The tables of `settings`. failed: (backend, seed) of runs; gated, missing: backends."""
+    """The tables of `settings`. failed: (backend, seed) of runs; too_large: (backend, batch size); others: backends."""
     random = np.random.default_rng(0)
     rows: dict[str, list[dict]] = {name: [] for name in COLUMNS}
     for model, backend in settings.contestants():
@@ -72,12 +75,16 @@ def tables(
                     | {"top5_accuracy": 0.99 - 0.5 * fall, "val_top5_accuracy": 0.99 - 0.4 * fall}
                     | {"train_seconds": 1.1, "validation_seconds": 0.1, "learning_rate": 1e-3}
                 )
-        for execution in settings.executions.throughput:
+        for execution in settings.executions_timed(model, backend):
             timed = keys | {"execution": execution, "status": "gated" if backend in gated else "completed"}
             if backend in gated:
                 rows["throughput"].append(timed | {"error": "parity failed"})
                 continue
             for phase, size in ((p, s) for p in ("train", "infer") for s in settings.batch_sizes()):
+                if (backend, size) in too_large:
+                    lost = {"phase": phase, "batch_size": size, "status": "out_of_memory", "error": "no room"}
+                    rows["throughput"].append(timed | lost)
+                    continue
                 speed = speeds[backend] * (3 if phase == "infer" else 1) * (0.6 if execution == "published" else 1)
                 rows["throughput"].append(
                     timed
@@ -85,6 +92,10 @@ def tables(
                     | {"images_per_second": speed}
                     | {"images_per_second_ci_low": 0.98 * speed, "images_per_second_ci_high": 1.02 * speed}
                     | {"step_seconds_p50": size / speed, "step_seconds_p95": 1.1 * size / speed}
+                    | {"import_seconds": 2.1, "build_seconds": 0.4, "first_step_seconds": 4.2, "recompile_seconds": 3.0}
+                    | {"flops_per_image": 1.2e9, "achieved_flops_per_second": 1.2e9 * speed, "mfu": 0.31}
+                    | dict.fromkeys(_SHARES if phase == "train" and execution != "native" else (), 1 / 3)
+                    | {"peak_host_memory_bytes": 1.3e9}
                 )
             rows["parity"].append(
                 {"model": model, "backend": backend, "reference_backend": "jax", "execution": execution}
@@ -92,6 +103,9 @@ def tables(
                 | {"quantity": "logits", "max_abs_difference": 3.1e-6, "max_rel_difference": 1.4e-6}
                 | {"cosine": 1.0, "tolerance": 1e-4, "passed": True}
             )
+    for n, (step, backend) in enumerate([("data", None), *(("train", b) for b in settings.backends)]):
+        row = {"step": step, "backend": backend, "total_seconds": 20.0}
+        rows["jobs"].append(row | {f"{e}_at": f"2026-01-01T00:0{n}:{s}+00:00" for e, s in _BEGAN_ENDED.items()})
     present = [b for b in settings.backends if b not in missing and b not in gated]
     for a, b in [(a, b) for i, a in enumerate(present) for b in present[i + 1 :]]:
         row = {"experiment": settings.experiment, "model": "vit", "execution": "tuned", "precision": "float32"}

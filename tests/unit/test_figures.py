@@ -49,6 +49,26 @@ def test_several_batch_sizes_are_drawn_over_batch_size():
     assert "batch 32" in alt
 
 
+def test_a_batch_size_that_was_too_large_is_marked():
+    settings = made_up.config(throughput={"batch_sizes": [32, 64, 128]})
+    tables = made_up.tables(settings, too_large=[("torch", 128)])
+    figure, alt = figures.throughput(tables["throughput"])
+    assert "vit train batch 128 torch tuned: out_of_memory" in alt
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "out of memory"
+    marks = [line for line in figure.axes[0].lines if line.get_marker() == "X"]
+    assert {(line.get_xdata()[0], line.get_ydata()[0]) for line in marks} == {(128, 0)}
+
+
+def test_the_timeline_tells_what_lies_between_the_commands():
+    jobs = made_up.tables(made_up.config())["jobs"]
+    for narrow in (False, True):
+        figure, alt = figures.timeline(jobs, narrow=narrow)
+        figure.draw_without_rendering()
+        assert figure.get_size_inches()[0] <= (4 if narrow else 10)
+        assert alt == "200 s from the first command to the end of the last, 120 s in none: data 20 s, train 60 s."
+    assert figures.timeline(jobs[:0])[1] == "No command said when it ran."
+
+
 def test_the_mean_curve_ends_where_the_first_seed_does():
     epochs = made_up.tables(made_up.config())["epochs"]
     shorter = epochs[~((epochs["seed"] == 1) & (epochs["epoch"] > 3))]

@@ -123,9 +123,9 @@ def test_different_devices_are_not_passed_off_as_one():
 
 def test_a_failed_parity_is_told():
     parity = made_up.tables(made_up.config())["parity"]
-    assert method.sameness(parity).startswith("Every one of 8 comparisons passed")
-    parity.loc[2, "passed"] = False
-    assert method.sameness(parity) == "1 of 8 comparisons failed: vit on torch."
+    assert method.sameness(parity).startswith("Every one of 10 comparisons passed")
+    parity.loc[(parity["backend"] == "torch").idxmax(), "passed"] = False
+    assert method.sameness(parity) == "1 of 10 comparisons failed: vit on torch."
     assert method.sameness(parity.head(0)) == "Nothing was compared: the parity step left no result."
 
 
@@ -156,3 +156,10 @@ def test_the_method_names_optimiser_decay_schedule_and_overlap():
     )
     assert "weight decay 0.05, not multiplied by the learning rate" in text
     assert "3 of the test images are also among the training images" in text
+
+
+def test_the_time_of_the_experiment_and_the_workflows_share_are_told():
+    jobs = made_up.tables(made_up.config())["jobs"]
+    assert method.time_spent(jobs).startswith("200 seconds lie between")
+    assert "in 120 of them no command ran" in method.time_spent(jobs)
+    assert method.time_spent(jobs[:0]) == "No command said when it ran."

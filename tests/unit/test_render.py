@@ -71,7 +71,7 @@ def test_the_page_loads_nothing(page, source):
 
 def test_every_figure_has_a_text_alternative_and_a_caption(page):
     images = page.all("img")
-    assert len(images) == len(page.all("figcaption")) == len(page.all("figure")) == 4
+    assert len(images) == len(page.all("figcaption")) == len(page.all("figure")) == 5
     assert all(len(image["alt"]) > 40 and "No description" not in image["alt"] for image in images)
 
 

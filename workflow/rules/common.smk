@@ -43,7 +43,7 @@ shell.prefix(
 wildcard_constraints:
     model="|".join(map(re.escape, experiment.models.parameters())),
     backend="jax|torch|tensorflow",
-    execution="published|tuned",
+    execution="published|tuned|native",
     precision="float32|tf32|mixed_bfloat16",
     seed=r"\d+",
 

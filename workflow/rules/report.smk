@@ -1,7 +1,12 @@
 # tables, report: from the measurements to what people read.
 
-TABLES = ["runs", "epochs", "throughput", "parity", "comparisons"]
-REPORT_SOURCES = source_files("vitbench.steps.report", "vitbench.contents", "vitbench.method", "vitbench.narrative")
+TABLES = ["runs", "epochs", "throughput", "parity", "comparisons", "jobs", "summaries"]
+REPORT_SOURCES = source_files(
+    "vitbench.steps.report",
+    *(f"vitbench.contents.{part}" for part in ("accuracy", "speed", "proof")),
+    "vitbench.method",
+    "vitbench.narrative",
+)
 REPORT_TEMPLATE = sorted(str(path) for path in Path(workflow.basedir, "reports", "template").iterdir())
 
 

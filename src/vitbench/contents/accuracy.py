@@ -1,0 +1,109 @@
+"""The tables that say who took part, how accurate it became and whether backends differ."""
+
+import pandas as pd
+from markupsafe import Markup
+
+from vitbench.config import Config
+from vitbench.contents.rows import KEYS, PHASES, condensed, contestants, named, signed
+from vitbench.numerals import NONE, number, percent, share, spread
+from vitbench.presentation import Html, badge, shortened, table
+from vitbench.statistics import METRICS
+
+
+def results_table(runs: pd.DataFrame, parity: pd.DataFrame, summaries: pd.DataFrame, config: Config) -> Html:
+    """Every contestant, completed or not: one row per model × backend × execution × precision, seeds gathered.
+
+    What was trained although its parity failed is marked.
+    """
+    interval = f"{percent(config.statistics.confidence)} interval"
+    accuracies = summaries[summaries["metric"] == "test_accuracy"].set_index(KEYS)
+    rows, unequal = [], {(r.model, r.backend) for r in parity.itertuples() if not r.passed and r.execution != "native"}
+    for keys, group in contestants(runs, config):
+        done = group[group["status"] == "completed"]
+        counts = group["status"].value_counts()
+        states = [badge(s) if n == len(group) else badge(s) + f" {n} of {len(group)}" for s, n in counts.items()]
+        if keys[:2] in unequal:
+            states.append(badge("parity failed"))
+        rows.append(
+            {
+                **named(keys),
+                "Status": Markup(", ").join(states),
+                "n": str(len(done)),
+                "Test accuracy": spread(done["test_accuracy"]),
+                interval: _interval(accuracies, keys),
+                "Top-5 accuracy": spread(done["test_top5_accuracy"]),
+                "Training images/s": number(done["train_images_per_second"].median()),
+                "Epoch,\N{NO-BREAK SPACE}s": number(done["epoch_seconds_median"].median()),
+                "Parameters": number(group["parameters"].max()),
+            }
+        )
+    caption = (
+        "The contestants. Accuracies are mean ± standard deviation over the n completed runs, one per seed, and the "
+        "interval is that of the mean test accuracy; one seed has none. Training images/s and epoch are medians over "
+        "whole epochs, data feeding included."
+    )
+    return condensed(rows, caption, "results", numeric=list(rows[0])[5:] if rows else ())
+
+
+def _interval(accuracies: pd.DataFrame, keys: tuple) -> str:
+    if keys not in accuracies.index or pd.isna(accuracies.loc[keys, "ci_low"]):
+        return NONE
+    row = accuracies.loc[keys]
+    return f"{share(max(0, row['ci_low']))} to {share(min(1, row['ci_high']))}"
+
+
+def unfinished_table(runs: pd.DataFrame, throughput: pd.DataFrame) -> Html:
+    """The runs and measurements that did not complete, with the reason; empty text if there are none."""
+    jobs = ((runs, "run"), (throughput, "throughput"))
+    lost = pd.concat([frame[frame["status"] != "completed"].assign(job=name) for frame, name in jobs])
+    if lost.empty:
+        return Html("")
+    rows = [
+        {
+            **named([getattr(row, key) for key in KEYS]),
+            "Job": _job(row),
+            "Status": badge(row.status),
+            "Reason": shortened(row.error if isinstance(row.error, str) else NONE),
+        }
+        for row in lost.itertuples()
+    ]
+    return table(rows, "Jobs that did not complete.", "unfinished", headers=2)
+
+
+def _job(row) -> str:
+    if row.job == "run":
+        return f"run, seed {row.seed:.0f}"
+    return row.job if pd.isna(row.batch_size) else f"{row.job}, {PHASES[row.phase]}, batch size {row.batch_size:.0f}"
+
+
+def comparisons_table(comparisons: pd.DataFrame, config: Config) -> Html:
+    interval = f"{percent(config.statistics.confidence)} interval"
+
+    def bounds(row) -> str:
+        low, high = (signed(value, row.metric) for value in (row.ci_low, row.ci_high))
+        return NONE if pd.isna(row.ci_low) else f"{low} to {high}"
+
+    rows = [
+        {
+            "Model": row.model,
+            "Pair": f"{row.backend_a} − {row.backend_b}",
+            "Execution": row.execution,
+            "Precision": row.precision,
+            "Metric": row.metric.replace("top5", "top-5").replace("_", " "),
+            "n": number(row.n),
+            "Difference": signed(row.difference, row.metric),
+            interval: bounds(row),
+            "p different": number(row.p_value_adjusted),
+            "p equivalent": number(row.p_equivalence_adjusted),
+            "Verdict": row.verdict if isinstance(row.verdict, str) else NONE,
+        }
+        for row in comparisons[comparisons["metric"].isin(METRICS)].itertuples()
+    ]
+    margin = share(config.statistics.equivalence_margin)
+    caption = (
+        "Pairs of backends, paired by seed; n counts the seeds that both completed, and from one seed no verdict is "
+        "drawn. Different: shown not to be zero. Equivalent: shown to be smaller than "
+        f"{margin}. The p-values are of the paired t test and of the two one-sided tests, both after Holm's correction."
+    )
+    numbers = ("n", "Difference", interval, "p different", "p equivalent")
+    return condensed(rows, caption, "comparisons", numbers)
