@@ -37,7 +37,7 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
     normalization = {"mean": [120.0] * 3, "variance": [4000.0] * 3}
     manifest = {"image_shape": [32, 32, 3], "class_names": [""] * 100, "normalization": normalization}
     parts = models.build("vit", config.models.vit, manifest)
-    plan = execution.candidates(backend)[0]
+    plan = execution.candidates(backend, augmented=True)[0]
     vit = execution.assemble(parts, plan, optimization.build(config.training, 1, len(images)))
 
     pixels = keras.Input((32, 32, 3))

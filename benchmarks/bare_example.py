@@ -1,0 +1,151 @@
+"""What the harness costs: python benchmarks/bare_example.py [batch size] [steps]
+
+The Keras example as a bare script, beside the published execution as the step train runs it: the same images, batch
+size, validation images and epochs, each a fit of one epoch in the same process, taking turns. For each backend, in a
+process of its own: the median over rounds of vitbench's seconds ÷ the bare script's, with the least and the largest.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from vitbench.config import BACKENDS, Config
+from vitbench.config.errors import load
+from vitbench.processes import in_a_process
+
+ROUNDS = 5
+CLASSES, IMAGE_SIZE, PATCH_SIZE, WIDTH, HEADS, LAYERS = 100, 72, 6, 64, 4, 8
+RATE, DECAY = 1e-3, 1e-4
+
+
+def example(images):
+    """The model as the example writes it: augmentation inside, jit_compile as Keras chooses."""
+    import keras
+    from keras import layers, ops
+
+    class Patches(layers.Layer):
+        def call(self, images):
+            patches = ops.image.extract_patches(images, size=PATCH_SIZE)
+            side = IMAGE_SIZE // PATCH_SIZE
+            return ops.reshape(patches, (ops.shape(images)[0], side * side, PATCH_SIZE * PATCH_SIZE * 3))
+
+    class PatchEncoder(layers.Layer):
+        def __init__(self, patches):
+            super().__init__()
+            self.patches = patches
+            self.projection = layers.Dense(WIDTH)
+            self.position_embedding = layers.Embedding(patches, WIDTH)
+
+        def call(self, patches):
+            positions = ops.expand_dims(ops.arange(0, self.patches, 1), axis=0)
+            return self.projection(patches) + self.position_embedding(positions)
+
+    def mlp(x, widths, dropout):
+        for width in widths:
+            x = layers.Dropout(dropout)(layers.Dense(width, activation=keras.activations.gelu)(x))
+        return x
+
+    augmentation = keras.Sequential(
+        [
+            layers.Normalization(),
+            layers.Resizing(IMAGE_SIZE, IMAGE_SIZE),
+            layers.RandomFlip("horizontal"),
+            layers.RandomRotation(factor=0.02),
+            layers.RandomZoom(height_factor=0.2, width_factor=0.2),
+        ]
+    )
+    augmentation.layers[0].adapt(images)
+    inputs = keras.Input(images.shape[1:])
+    encoded = PatchEncoder((IMAGE_SIZE // PATCH_SIZE) ** 2)(Patches()(augmentation(inputs)))
+    for _ in range(LAYERS):
+        x = layers.LayerNormalization(epsilon=1e-6)(encoded)
+        attended = layers.MultiHeadAttention(num_heads=HEADS, key_dim=WIDTH, dropout=0.1)(x, x)
+        skipped = layers.Add()([attended, encoded])
+        x = mlp(layers.LayerNormalization(epsilon=1e-6)(skipped), [WIDTH * 2, WIDTH], 0.1)
+        encoded = layers.Add()([x, skipped])
+    x = layers.Dropout(0.5)(layers.Flatten()(layers.LayerNormalization(epsilon=1e-6)(encoded)))
+    model = keras.Model(inputs, layers.Dense(CLASSES)(mlp(x, [2048, 1024], 0.5)))
+    model.compile(
+        optimizer=keras.optimizers.AdamW(learning_rate=RATE, weight_decay=DECAY),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[
+            keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+            keras.metrics.SparseTopKCategoricalAccuracy(5, name="top-5-accuracy"),
+        ],
+    )
+    return model
+
+
+def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
+    """Seconds of each round's epoch, of the bare script and of vitbench."""
+    from vitbench import execution
+
+    execution.start(backend, "float32", config.accelerator, allow_cpu=True)
+    import keras
+    import numpy as np
+
+    from vitbench import models, optimization
+    from vitbench.feeding import Batches, Epochs, in_even_batches
+    from vitbench.progress import Bar
+    from vitbench.steps.train import Record
+
+    random, held_out = np.random.default_rng(0), max(1, batch_size * steps // 9)
+    n = batch_size * steps + held_out
+    images = random.integers(0, 256, (n, 32, 32, 3), np.uint8)
+    labels = random.integers(0, CLASSES, n).astype(np.int32)
+    bare = example(images)
+
+    normalization = {"mean": [127.5] * 3, "variance": [5400.0] * 3}
+    manifest = {"image_shape": [32, 32, 3], "class_names": [""] * CLASSES, "normalization": normalization}
+    parts = models.build("vit", config.models.vit, manifest)
+    published = execution.assemble(parts, execution.PUBLISHED, optimization.build(config.training, 1, n - held_out))
+
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = keras.callbacks.ModelCheckpoint(
+            f"{folder}/example.weights.h5", monitor="val_accuracy", save_best_only=True, save_weights_only=True
+        )
+
+        def bare_epoch(_):
+            share = held_out / n
+            options = {"batch_size": batch_size, "validation_split": share, "callbacks": [checkpoint], "verbose": 0}
+            bare.fit(images, labels, epochs=1, **options)
+
+        def vitbench_epoch(round_):
+            batches = Batches(images[:-held_out], labels[:-held_out], batch_size, seed=round_)
+            record = Record(parts.classifier, Path(folder, "ours.weights.h5"), Bar("", 1, "epoch"))
+            validation = in_even_batches(images[-held_out:], labels[-held_out:], most=batch_size)
+            options = {"validation_data": validation, "callbacks": [Epochs(batches), record], "verbose": 0}
+            published.fit(batches.fed(), epochs=1, shuffle=False, **options)
+
+        found = {"bare": [], "vitbench": []}
+        for round_ in range(ROUNDS + 1):
+            for name, epoch in (("bare", bare_epoch), ("vitbench", vitbench_epoch)):
+                began = time.perf_counter()
+                epoch(round_)
+                execution.synchronize()
+                if round_:  # the first one compiles
+                    found[name].append(time.perf_counter() - began)
+    return found
+
+
+def main(batch_size: str = "64", steps: str = "4") -> None:
+    config = load([Path(__file__).parents[1] / "config.yaml"])
+    print(f"ViT at full size, batch {batch_size}, {steps} steps and validation, {ROUNDS} rounds")
+    print(f"{'backend':12}{'bare, s':>10}{'vitbench, s':>13}{'ratio':>8}{'least':>8}{'largest':>9}")
+    for backend in BACKENDS:
+        found = in_a_process(measure, (backend, config, int(batch_size), int(steps)), float("inf"))
+        if "error" in found:
+            print(f"{backend:12}{found['error']}")
+            continue
+        ratios = [ours / bare for bare, ours in zip(found["bare"], found["vitbench"], strict=True)]
+        bare, ours = (statistics.median(seconds) for seconds in found.values())
+        figures = f"{statistics.median(ratios):8.3f}{min(ratios):8.3f}{max(ratios):9.3f}"
+        print(f"{backend:12}{bare:10.2f}{ours:13.2f}{figures}", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
