@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,8 +21,13 @@ def copied(to: Path) -> Path:
     return to
 
 
-def snakemake(project: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+def snakemake(
+    project: Path, *arguments: str, data_kilobytes: int | None = None, **variables: str
+) -> subprocess.CompletedProcess:
+    """Runs it in `project`; no process of it may have more data than that."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    if data_kilobytes:
+        command = ["bash", "-c", f"ulimit -d {data_kilobytes}; exec {shlex.join(command)}"]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     environment = {k: v for k, v in environment.items() if k not in ("KERAS_BACKEND", "JAX_PLATFORMS", "PYTHONPATH")}
     environment |= variables

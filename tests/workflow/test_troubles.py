@@ -63,6 +63,8 @@ def test_a_failed_gate_stops_that_backend_alone_and_the_report_says_what_failed(
         assert set(table(name)["status"]) == {"completed"}
         assert table(name).loc[["torch"], "error"].str.contains("measured all the same").all()
         assert table(name).loc[["jax"], "error"].isna().all()
+    for name in ("epochs", "summaries"):
+        assert table(name).groupby("backend").parity_passed.agg(set).to_dict() == {"jax": {True}, "torch": {False}}
     verdicts = pd.read_csv(troubled / "tables" / "comparisons.csv").verdict
     assert len(verdicts) and verdicts.str.endswith("; parity failed").all()
 
@@ -80,6 +82,23 @@ def test_a_run_that_something_keeps_from_being_compiled_as_planned_has_failed(pr
     run = json.loads((project / metrics).read_text())
     assert run["status"] == "failed"
     assert "was to be compiled, but jax has run it without compiling it (JAX_DISABLE_JIT=1 is set)" in run["error"]
+
+
+def test_a_batch_size_that_is_too_large_is_a_row_and_ends_the_sweep(project):
+    settings = "--config", "experiment=large", "backends=[torch]", "seeds=[0]"
+    settings += ("throughput={batch_sizes: [32, 2000000, 4000000]}",)  # images as they are trained on: 6 GB
+    measured = Path("results", "large", "throughput/vit/torch/tuned/float32.json")
+    ran = snakemake(project, *TINY, *settings, "--", str(measured), data_kilobytes=8_000_000)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    found = json.loads((project / measured).read_text())
+    assert found["status"] == "completed"
+    by_size = {}
+    for row in found["measurements"]:
+        by_size.setdefault(row["batch_size"], {})[row["phase"]] = row
+    assert {row["status"] for row in by_size[32].values()} == {"completed"}
+    for phase in ("train", "infer"):
+        assert by_size[2_000_000][phase]["status"] == by_size[4_000_000][phase]["status"] == "out_of_memory"
+        assert by_size[4_000_000][phase]["error"] == "not tried, since 2000000 images per step were too many"
 
 
 def test_a_diverged_run_is_a_row_and_the_report_is_made(project):

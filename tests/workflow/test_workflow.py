@@ -40,11 +40,12 @@ def test_the_results_lie_where_the_design_says(results):
     for backend in BACKENDS:
         expected += [f"tune/vit/{backend}/float32.json", f"parity/vit/{backend}.json"]
         expected += [f"throughput/vit/{backend}/tuned/float32.json"]
+        expected += [f"throughput/vit/{backend}/native/float32.json"] if backend != "tensorflow" else []
         for seed in (0, 1):
             run = f"runs/vit/{backend}/tuned/float32/seed{seed}"
             names = ("metrics.json", "history.csv", "environment.json", "best.weights.h5")
             expected += [f"{run}/{name}" for name in names]
-    for name in ("runs", "epochs", "throughput", "parity", "comparisons"):
+    for name in records.COLUMNS:
         expected += [f"tables/{name}.csv", f"tables/{name}.parquet"]
     assert [name for name in expected if not (results / name).is_file()] == []
 
@@ -79,17 +80,47 @@ def test_csv_and_parquet_hold_the_same(results):
 def test_throughput_is_images_of_a_block_over_its_seconds(results):
     throughput = pd.read_parquet(results / "tables" / "throughput.parquet")
     assert set(throughput.phase) == {"train", "infer"} and set(throughput.status) == {"completed"}
+    assert sorted(zip(throughput.backend, throughput.execution, strict=True)) == sorted(
+        2 * [*((b, "tuned") for b in BACKENDS), ("jax", "native"), ("torch", "native")]
+    )
     found = json.loads((results / "throughput/vit/jax/tuned/float32.json").read_text())
+    assert [measured["phase"] for measured in found["measurements"]] == ["train", "infer"]
     for measured in found["measurements"]:
         rates = [block["images"] / block["seconds"] for block in measured["blocks"]]
         assert measured["images_per_second"] == np.median(rates)
         assert all(block["images"] == block["steps"] * measured["batch_size"] for block in measured["blocks"])
 
 
+def test_throughput_has_every_column_that_a_machine_without_a_gpu_can_fill(results):
+    throughput = pd.read_parquet(results / "tables" / "throughput.parquet")
+    assert list(throughput.columns) == records.COLUMNS["throughput"]
+    elsewhere = {"peak_device_memory_bytes", "energy_joules_per_image", "energy_source", "error"}
+    of_keras = {"host_seconds_share", "compute_seconds_share", "images_per_second_reading_loss"}
+    of_training = of_keras | {"input_seconds_share", "recompile_seconds"}
+    for (phase, execution), rows in throughput.groupby(["phase", "execution"]):
+        empty = elsewhere | (of_training if phase == "infer" else of_keras if execution == "native" else set())
+        assert rows.drop(columns=list(empty)).notna().all(axis=None), (phase, execution)
+    assert (throughput.mfu == throughput.achieved_flops_per_second / throughput.device_peak_flops_per_second).all()
+    achieved = throughput.images_per_second * throughput.flops_per_image
+    np.testing.assert_allclose(throughput.achieved_flops_per_second, achieved)
+    assert throughput.mfu.between(0, 1).all()
+    keras = throughput[(throughput.phase == "train") & (throughput.execution != "native")]
+    shares = keras[["input_seconds_share", "host_seconds_share", "compute_seconds_share"]]
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+
+
+def test_every_command_says_when_it_ran(results):
+    jobs = pd.read_parquet(results / "tables" / "jobs.parquet")
+    counted = jobs.step.value_counts().to_dict()
+    assert counted == {"data": 1, "init": 2, "tune": 3, "parity": 3, "train": 6, "throughput": 5}
+    began, ended = pd.to_datetime(jobs.started_at), pd.to_datetime(jobs.finished_at)
+    assert (began < ended).all() and began.is_monotonic_increasing
+
+
 def test_timed_jobs_never_overlap(results):
     timed = [*results.glob("tune/**/*.json"), *results.glob("throughput/**/*.json")]
     timed += results.glob("runs/**/metrics.json")
-    assert len(timed) == 3 + 3 + 6
+    assert len(timed) == 3 + 5 + 6
     spans = []
     for path in timed:
         job = json.loads(path.read_text())
@@ -120,10 +151,12 @@ def test_seeds_start_from_different_weights(results):
 def test_parity_compares_every_backend_with_the_reference(results):
     parity = pd.read_parquet(results / "tables" / "parity.parquet")
     by_backend = parity.groupby("backend").reference_backend.agg(set).to_dict()
-    assert by_backend == {"jax": {"numpy"}, "torch": {"jax", "numpy"}, "tensorflow": {"jax", "numpy"}}
+    assert by_backend == {key: {"jax", "numpy"} for key in BACKENDS}  # jax itself: what is native of it
     of_torch = parity[(parity.backend == "torch") & (parity.execution == "tuned")]
     compared = of_torch.groupby("reference_backend").quantity.agg(set).to_dict()
     assert compared == {"numpy": {"augmentation", "logits", "loss", "slope"}, "jax": {"gradient", "losses"}}
+    native = parity[parity.execution == "native"].groupby("backend").quantity.agg(set).to_dict()
+    assert native == {key: {"logits", "loss", "slope", "gradient", "losses"} for key in ("jax", "torch")}
     assert of_torch.weight.dropna().is_unique and of_torch.weight.notna().sum() == 23
     assert parity.passed.all() and (parity.max_rel_difference <= parity.tolerance).all()
     assert parity.max_rel_difference.max() > 0  # bit for bit the same everywhere would mean that nothing was compared
