@@ -23,6 +23,7 @@ include: "workflow/rules/report.smk"
 localrules:
     all,
     data,
+    init,
     estimate,
     tables,
     report,
@@ -30,6 +31,10 @@ localrules:
 
 onstart:
     stop_without_gpu()
+
+
+onerror:
+    report_what_there_is()
 
 
 rule all:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vitbench import execution
+from vitbench import execution, gpus
 from vitbench.config import Backend, Config, Execution, Precision, TimedExecution
 from vitbench.config import errors as config_errors
 from vitbench.progress import UserError, log, logged, say
@@ -73,7 +73,7 @@ def init(config: ConfigFiles, model: Model, seed: Seed, log: LogFile = None):
 def sample(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile = None):
     """Time a few steps of one contestant, for the estimate."""
     with logged(log, step="sample", model=model, backend=backend):
-        experiment, results = _open(config, model)
+        experiment, results = _open_on_device(config, model)
         _sample(experiment, results, model, backend)
 
 
@@ -81,7 +81,7 @@ def sample(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile
 def estimate(config: ConfigFiles):
     """Say what the experiment will cost on this machine; samples the contestants if that was not done yet."""
     with logged(None):
-        experiment, results = _open(config)
+        experiment, results = _open_on_device(config)
         from vitbench.steps import estimate
 
         if not results.manifest.exists() or read_json(results.manifest)["settings"] != experiment.relevant("data"):
@@ -99,7 +99,7 @@ def tune(
 ):
     """Time a few ways to execute the training and keep the one with the least predicted time."""
     with logged(log, step="tune", model=model, backend=backend, precision=precision):
-        experiment, results = _open(config, model)
+        experiment, results = _open_on_device(config, model)
         from vitbench.steps import tune
 
         tune.run(experiment, results, model, backend, precision)
@@ -109,11 +109,8 @@ def tune(
 def parity(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile = None):
     """Compare this backend's model with the reference before it may be trained or timed."""
     with logged(log, step="parity", model=model, backend=backend):
-        experiment, results = _open(config, model)
-        execution.start(backend, "float32", experiment.accelerator, experiment.allow_cpu)
-        from vitbench.steps import parity
-
-        parity.run(experiment, results, model, backend)
+        experiment, results = _open_on_device(config, model)
+        _parity(experiment, results, model, backend)
 
 
 @app.command()
@@ -171,6 +168,23 @@ def report(config: ConfigFiles, log: LogFile = None):
         report.run(results)
 
 
+def _parity(experiment: Config, results: Results, model: str, backend: str) -> None:
+    """A backend that cannot compute what is compared is one that did not pass."""
+    try:
+        execution.start(backend, "float32", experiment.accelerator, experiment.allow_cpu)
+        from vitbench.steps import parity
+
+        parity.run(experiment, results, model, backend)
+    except Exception as error:
+        if execution.may_go_well_elsewhere(error):
+            raise
+        log.exception("parity of %s on %s could not be computed", model, backend)
+        from vitbench.records import write_unproven
+
+        write_unproven(results, model, backend, error)
+        say(f"parity {model} · {backend}: FAILED; {type(error).__name__}: {error}")
+
+
 def _data(experiment: Config, results: Results) -> dict:
     execution.choose_backend(experiment.data_backend())
     from vitbench.steps import data
@@ -197,13 +211,18 @@ def _in_a_process(function, *arguments) -> None:
 
 
 def _timed(run: Callable[..., str], files: list[Path], job) -> None:
-    """Runs step train or throughput for `job`; whatever happens to it, a row tells."""
+    """Runs step train or throughput for `job`; whatever happens to it, a row tells.
+
+    But if another machine could do better the command fails, so that a scheduler can repeat it there.
+    """
     from vitbench.records import write_unfinished
 
-    experiment, results = _open(files, job.model)
+    experiment, results = _open_on_device(files, job.model)
     try:
         status = run(experiment, results, job)
     except Exception as error:
+        if execution.may_go_well_elsewhere(error):
+            raise
         log.exception("%s did not complete", job)
         status = write_unfinished(experiment, results, job, error)
     if status != "completed":
@@ -239,3 +258,10 @@ def _open(files: list[Path], model: str | None = None) -> tuple[Config, Results]
         typer.echo(f"Error: --model {model!r} is not in the config, which has {', '.join(models)}", err=True)
         raise typer.Exit(2)
     return found, Results.of(found.experiment)
+
+
+def _open_on_device(files: list[Path], model: str | None = None) -> tuple[Config, Results]:
+    """As `_open`, when this process has a GPU of its own, if it needs one."""
+    experiment, results = _open(files, model)
+    gpus.take_one(experiment.accelerator)
+    return experiment, results

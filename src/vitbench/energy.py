@@ -5,6 +5,8 @@ from pathlib import Path
 
 import keras
 
+from vitbench import gpus
+
 RAPL = Path("/sys/class/powercap")
 
 
@@ -51,13 +53,8 @@ def _nvml() -> list:
     import pynvml
 
     try:
-        pynvml.nvmlInit()
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
-        if visible.isdigit():
-            gpu = pynvml.nvmlDeviceGetHandleByIndex(int(visible))
-        else:
-            gpu = pynvml.nvmlDeviceGetHandleByUUID(visible)
+        gpu = gpus.handles()[0]
         pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu)
-    except pynvml.NVMLError:
+    except (IndexError, pynvml.NVMLError):
         return []
     return [(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3, float("inf"))]

@@ -6,19 +6,18 @@ import platform
 import resource
 import subprocess
 import sys
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 
-from vitbench import PROCESS_BEGAN
+from vitbench import gpus
 
-PACKAGES = (
-    *("keras", "jax", "jaxlib", "torch", "tensorflow", "tensorflow-cpu", "numpy", "ml-dtypes", "h5py"),
-    *("pandas", "seaborn", "snakemake", "papermill"),
-)
+COMPUTING = ("keras", "jax", "jaxlib", "torch", "tensorflow", "tensorflow-cpu", "numpy", "ml-dtypes", "h5py")
+PACKAGES = (*COMPUTING, "pandas", "seaborn", "snakemake", "papermill")
 VARIABLE_PREFIXES = (
-    *("KERAS_", "JAX_", "XLA_", "TF_", "TORCH", "PYTORCH_", "TRITON_"),
-    *("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "MALLOC_", "LD_PRELOAD", "SLURM_JOB_"),
+    *("KERAS_", "JAX_", "XLA_", "TORCH", "PYTORCH_", "TRITON_"),
+    # not TF_ as such, which is Terraform's, too, tokens included
+    *(f"TF_{word}_" for word in ("CPP", "CUDNN", "DETERMINISTIC", "DISABLE", "ENABLE", "FORCE", "GPU", "NUM", "XLA")),
+    *("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "MALLOC_", "LD_PRELOAD"),
+    *(f"SLURM_JOB_{word}" for word in ("ID", "PARTITION", "NODELIST", "GPUS")),
 )
 
 
@@ -26,36 +25,34 @@ def collect() -> dict:
     """Everything about this machine and process that a reader needs to judge a figure made on it."""
     import psutil
 
-    gpus = _gpus()
-    cpu = _cpu_name()
     return {
-        "device": ", ".join(gpu["name"] for gpu in gpus) if gpus and _gpu_allowed() else cpu,
-        "hostname": platform.node(),
+        **place(),
         "os": platform.platform(),
         "python_version": platform.python_version(),
-        "cpu": {"model": cpu, "logical_cores": os.cpu_count(), "usable_cores": _usable_cores()},
+        "cpu": {"model": _cpu_name(), "logical_cores": os.cpu_count(), "usable_cores": _usable_cores()},
         "memory_bytes": psutil.virtual_memory().total,
-        "gpus": gpus,
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "gpus": _gpus(),
+        "packages": versions(PACKAGES),
         "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain", "-uno"))},
         "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLE_PREFIXES)},
     }
+
+
+def place() -> dict:
+    """The device that this process may compute on, by its name, and the machine."""
+    device = ", ".join(gpu["name"] for gpu in _gpus()) or _cpu_name()
+    return {"device": device, "hostname": platform.node()}
+
+
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Of those that are installed."""
+    return {name: version for name in packages if (version := _version(name))}
 
 
 def gpu_present() -> bool:
     """Whether the kernel has a GPU that a framework may be able to use: NVIDIA's, AMD's, or Windows' through WSL."""
     devices = Path("/dev")
     return any(devices.glob("nvidia[0-9]*")) or (devices / "kfd").exists() or (devices / "dxg").exists()
-
-
-def process_times() -> dict:
-    """When this process began and now, ISO 8601 in UTC, and the seconds between."""
-    now = time.time()
-    return {
-        "started_at": datetime.fromtimestamp(PROCESS_BEGAN, UTC).isoformat(),
-        "finished_at": datetime.fromtimestamp(now, UTC).isoformat(),
-        "total_seconds": now - PROCESS_BEGAN,
-    }
 
 
 def peak_host_memory_bytes() -> int:
@@ -91,25 +88,15 @@ def _cpu_name() -> str:
         return platform.processor() or platform.machine()
 
 
-def _gpu_allowed() -> bool:
-    return os.environ.get("CUDA_VISIBLE_DEVICES", "") != "-1"
-
-
 def _gpus() -> list[dict]:
-    """The NVIDIA GPUs of this machine; empty without a driver."""
+    """The NVIDIA GPUs that this process may use."""
     import pynvml
 
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    driver = pynvml.nvmlSystemGetDriverVersion()
-    handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
     return [
         {
             "name": pynvml.nvmlDeviceGetName(handle),
             "memory_bytes": pynvml.nvmlDeviceGetMemoryInfo(handle).total,
-            "driver": driver,
+            "driver": pynvml.nvmlSystemGetDriverVersion(),
         }
-        for handle in handles
+        for handle in gpus.handles()
     ]

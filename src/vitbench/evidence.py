@@ -16,6 +16,10 @@ _TEXT = {
     *(
         "config_sha256",
         "warmup_settled",
+        "resumed",
+        "names",
+        "log",
+        "last_lines",
         "step",
         "parity_passed",
         "energy_source",
@@ -58,6 +62,7 @@ class Evidence:
     throughput: pd.DataFrame
     parity: pd.DataFrame
     comparisons: pd.DataFrame
+    failures: pd.DataFrame
     jobs: pd.DataFrame
     summaries: pd.DataFrame
     manifest: dict

@@ -12,6 +12,7 @@ _NOT_TOLD_APART = "at speeds that the timed blocks do not tell apart"
 _ENDINGS = {
     "gated": "stopped by the parity gate",
     "failed": "failed",
+    "missing": "not run",
     "diverged": "diverged",
     "out_of_memory": "out of memory",
 }

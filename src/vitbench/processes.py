@@ -3,6 +3,9 @@
 import contextlib
 import inspect
 import multiprocessing
+import os
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -36,7 +39,8 @@ def _started(function: Callable, arguments: tuple) -> Iterator[tuple]:
 
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send, args=(sender, function, arguments), daemon=False)
+    folder = tempfile.TemporaryDirectory(prefix="vitbench-")
+    process = context.Process(target=_send, args=(sender, folder.name, function, arguments), daemon=False)
     process.start()
     sender.close()
     try:
@@ -50,6 +54,7 @@ def _started(function: Callable, arguments: tuple) -> Iterator[tuple]:
                     with contextlib.suppress(psutil.NoSuchProcess):
                         child.kill()
         process.join()
+        folder.cleanup()  # of what it left, too, if it was killed
 
 
 def _received(process, receiver) -> dict | str:
@@ -63,7 +68,10 @@ def _received(process, receiver) -> dict | str:
     return found
 
 
-def _send(sender, function: Callable, arguments: tuple) -> None:
+def _send(sender, folder: str, function: Callable, arguments: tuple) -> None:
+    """What the process does. folder: for its temporary files."""
+    os.environ["TMPDIR"] = folder
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         if inspect.isgeneratorfunction(function):
             for found in function(*arguments):
@@ -76,3 +84,9 @@ def _send(sender, function: Callable, arguments: tuple) -> None:
     except Exception as error:
         log.exception("%s failed", function.__name__)
         sender.send({"status": "failed", "error": f"{type(error).__name__}: {str(error)[:500]}"})
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed, so that it does not go on beside the next job."""
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -11,8 +11,8 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from vitbench.environment import process_times
 from vitbench.results import write_json
+from vitbench.times import process_times
 
 
 class UserError(Exception):
@@ -63,13 +63,12 @@ def say(message: str) -> None:
 class Bar:
     """Steps done, time left and the latest figures of one job; on a file or pipe a line at most every ten seconds."""
 
-    def __init__(self, title: str, total: int, unit: str):
+    def __init__(self, title: str, total: int, unit: str, done: int = 0):
         self._live = _terminal.isatty()
         self._title, self._unit = title, unit
-        self._bar = tqdm(
-            total=total, desc=title, unit=unit, file=_terminal, disable=not self._live, leave=True, dynamic_ncols=True
-        )
-        self._done, self._total = 0, total
+        looks = {"file": _terminal, "disable": not self._live, "leave": True, "dynamic_ncols": True}
+        self._bar = tqdm(total=total, initial=done, desc=title, unit=unit, **looks)
+        self._done, self._total, self._done_before = done, total, done
         self._began = self._said = time.monotonic()
 
     def advance(self, **figures: float) -> None:
@@ -81,7 +80,7 @@ class Bar:
         now = time.monotonic()
         if not self._live and (now - self._said > 10 or self._done == self._total):
             self._said = now
-            left = (now - self._began) / self._done * (self._total - self._done)
+            left = (now - self._began) / (self._done - self._done_before) * (self._total - self._done)
             words = ", ".join(f"{name} {value}" for name, value in shown.items())
             tqdm.write(
                 f"{self._title}: {self._unit} {self._done}/{self._total}, {words}, {left:.0f} s left", file=_terminal

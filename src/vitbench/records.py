@@ -4,10 +4,14 @@ import dataclasses
 import itertools
 import math
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from vitbench import agreement, environment
 from vitbench.config import SCHEMA_VERSION, Config
 from vitbench.results import Results, read_json, whole, write_json
+from vitbench.times import process_times
 
 KEYS = ["schema_version", "experiment", "dataset", "model", "backend", "execution", "precision"]
 RUN_COLUMNS = [
@@ -17,11 +21,11 @@ RUN_COLUMNS = [
     *("train_images_per_second", "epoch_seconds_median", "first_step_seconds", "import_seconds", "total_seconds"),
     *("peak_host_memory_bytes", "peak_device_memory_bytes", "device", "jit_compile_effective", "tf32_effective"),
     *("keras_version", "backend_version", "python_version", "git_commit", "config_sha256"),
-    *("started_at", "finished_at", "error"),
+    *("started_at", "finished_at", "resumptions", "error"),
 ]
 EPOCH_VALUES = [
     *("epoch", "loss", "accuracy", "top5_accuracy", "val_loss", "val_accuracy", "val_top5_accuracy"),
-    *("train_seconds", "validation_seconds", "learning_rate"),
+    *("train_seconds", "validation_seconds", "learning_rate", "resumed"),
 ]
 THROUGHPUT_VALUES = [
     *("phase", "batch_size", "warmup_steps", "timed_steps", "images_per_second"),
@@ -46,6 +50,7 @@ COLUMNS = {  # of each table
         *("p_value_adjusted", "p_equivalence", "p_equivalence_adjusted", "ratio", "ratio_ci_low", "ratio_ci_high"),
         "verdict",
     ],
+    "failures": ["step", "names", "status", "error", "jobs", "log", "last_lines"],
     "jobs": [
         *("step", "model", "backend", "execution", "precision", "seed"),
         *("started_at", "finished_at", "total_seconds"),
@@ -76,6 +81,21 @@ class Job:
         words += [self.precision] if self.precision != "float32" else []
         return " · ".join([*words, f"seed {self.seed}"] if self.seed is not None else words)
 
+    @property
+    def step(self) -> str:
+        return "throughput" if self.seed is None else "train"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its log is called after."""
+        *names, seed = dataclasses.astuple(self)
+        return tuple(names) if seed is None else (*names, f"seed{seed}")
+
+    def result(self, results: Results) -> Path:
+        """The file without which it has not come to its end."""
+        *where, seed = dataclasses.astuple(self)
+        return results.throughput(*where) if seed is None else results.run(*where, seed) / "metrics.json"
+
     def keys(self, config: Config) -> dict:
         return {
             "schema_version": SCHEMA_VERSION,
@@ -89,20 +109,15 @@ def jobs(config: Config) -> tuple[list[Job], list[Job]]:
     """The runs, and the throughput measurements, that the config asks for."""
     runs, timings = [], []
     for (model, backend), precision in itertools.product(config.contestants(), config.precisions):
-        for execution, seed in itertools.product(config.executions.train, config.seeds_of(model)):
+        for execution, seed in itertools.product(config.executions_of(model).train, config.seeds_of(model)):
             runs.append(Job(model, backend, execution, precision, seed))
         timings += [Job(model, backend, execution, precision) for execution in config.executions_timed(model, backend)]
     return runs, timings
 
 
-def write_run(config: Config, results: Results, job: Job, status: str, values: dict, history: list[dict]) -> None:
-    """Writes history.csv, environment.json and, last, metrics.json of a run; `values` are columns of tables/runs."""
-    directory = results.run(*dataclasses.astuple(job))
-    with whole(directory / "history.csv") as path:
-        lines = [",".join("" if row[c] is None else str(row[c]) for c in EPOCH_VALUES) for row in map(finite, history)]
-        path.write_text("\n".join([",".join(EPOCH_VALUES), *lines]) + "\n")
+def run_record(config: Config, job: Job, status: str, values: dict, history: list[dict]) -> dict:
+    """What `write_run` writes: `row`, of tables/runs, from its columns in `values`; `history`; and `environment`."""
     found = environment.collect()
-    write_json(directory / "environment.json", {**found, "execution": values.pop("audit", {})})
     common = {
         **job.keys(config),
         "status": status,
@@ -111,9 +126,20 @@ def write_run(config: Config, results: Results, job: Job, status: str, values: d
         "python_version": found["python_version"],
         "git_commit": found["git"]["commit"],
         "config_sha256": config.digest(),
-        **environment.process_times(),
+        **process_times(),
     }
+    audit = values.pop("audit", {})
     row = dict.fromkeys(RUN_COLUMNS) | common | finite(values)
+    return {"row": row, "history": [finite(epoch) for epoch in history], "environment": {**found, "execution": audit}}
+
+
+def write_run(results: Results, job: Job, row: dict, history: list[dict], environment: dict) -> None:
+    """Writes history.csv, environment.json and, last, metrics.json of a run."""
+    directory = results.run(*dataclasses.astuple(job))
+    with whole(directory / "history.csv") as path:
+        lines = [",".join("" if epoch[c] is None else str(epoch[c]) for c in EPOCH_VALUES) for epoch in history]
+        path.write_text("\n".join([",".join(EPOCH_VALUES), *lines]) + "\n")
+    write_json(directory / "environment.json", environment)
     write_json(directory / "metrics.json", row)
 
 
@@ -130,13 +156,12 @@ def write_throughput(config: Config, results: Results, job: Job, status: str, va
         "error": None,
         "measurements": [],
         "config_sha256": config.digest(),
-        **environment.process_times(),
+        **process_times(),
         "environment": found,
         **values,
     }
     content["device"] = content["environment"]["device"]
-    path = results.throughput(job.model, job.backend, job.execution, job.precision)
-    write_json(path, content)
+    write_json(job.result(results), content)
 
 
 def write_unfinished(config: Config, results: Results, job: Job, error: BaseException) -> str:
@@ -146,8 +171,16 @@ def write_unfinished(config: Config, results: Results, job: Job, error: BaseExce
     if job.seed is None:
         write_throughput(config, results, job, status, {"error": message})
     else:
-        write_run(config, results, job, status, {"error": message}, [])
+        write_run(results, job, **run_record(config, job, status, {"error": message}, []))
     return status
+
+
+def write_unproven(results: Results, model: str, backend: str, error: BaseException) -> None:
+    """Leaves the verdict on a backend that could not compute what is compared: it failed."""
+    with whole(results.parity_quantities(model, backend)) as path, path.open("wb") as file:
+        np.savez(file)
+    verdict = {"schema_version": SCHEMA_VERSION, "passed": False, "error": f"{type(error).__name__}: {error}"}
+    write_json(results.parity(model, backend), verdict | {"quantities": [], **process_times()})
 
 
 def gate(config: Config, results: Results, job: Job) -> str | None:
@@ -155,12 +188,15 @@ def gate(config: Config, results: Results, job: Job) -> str | None:
 
     What is native passes for itself alone. Raises Gated, which says what failed, if the config does not.
     """
-    compared = read_json(results.parity(job.model, job.backend))["quantities"]
+    verdict = read_json(results.parity(job.model, job.backend))
     native = job.execution == "native"
-    failed = [row for row in compared if not row["passed"] and (row["execution"] == "native") == native]
-    if not failed:
+    failed = [r for r in verdict["quantities"] if not r["passed"] and (r["execution"] == "native") == native]
+    if verdict.get("error"):
+        message = f"parity could not be computed: {verdict['error']}"
+    elif failed:
+        message = f"parity failed: {agreement.told(agreement.worst(failed))}"
+    else:
         return None
-    message = f"parity failed: {agreement.told(agreement.worst(failed))}"
     if not config.parity.train_despite_failure:
         raise Gated(message)
     return f"{message}; measured all the same, as parity.train_despite_failure says"

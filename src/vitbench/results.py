@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,8 +50,15 @@ class Results:
     def run(self, model: str, backend: str, execution: str, precision: str, seed: int) -> Path:
         return self.root / "runs" / model / backend / execution / precision / f"seed{seed}"
 
+    def checkpoint(self, model: str, backend: str, execution: str, precision: str, seed: int) -> Path:
+        """Where a run keeps what it needs to go on after an interruption."""
+        return self.root / "checkpoints" / model / backend / execution / precision / f"seed{seed}"
+
     def throughput(self, model: str, backend: str, execution: str, precision: str) -> Path:
         return self.root / "throughput" / model / backend / execution / f"{precision}.json"
+
+    def log(self, step: str, *names: str) -> Path:
+        return self.root / "logs" / step / f"{'-'.join(names)}.log" if names else self.root / "logs" / f"{step}.log"
 
     @property
     def tables(self) -> Path:
@@ -61,7 +69,7 @@ class Results:
 def whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that becomes `path` when the block ends well, and is removed when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f".{platform.node()}.{os.getpid()}.{path.name}")
     try:
         yield temporary
         with temporary.open("rb") as file:

@@ -18,8 +18,12 @@ _NOT_COMPUTING = {
     "vitbench.config.section",
     "vitbench.config.training",
     "vitbench.environment",
+    "vitbench.gpus",
+    "vitbench.locks",
     "vitbench.progress",
     "vitbench.results",
+    "vitbench.source_code",
+    "vitbench.times",
     "vitbench.records",
 }
 

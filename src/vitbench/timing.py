@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from vitbench import environment, execution
+from vitbench.checkpoint import State
 from vitbench.feeding import Batches
 
 Clock = Callable[[], float]
@@ -113,12 +114,9 @@ def first_step(model: keras.Model, batches: Batches, clock: Clock = time.perf_co
 @contextmanager
 def put_back(model: keras.Model) -> Iterator[None]:
     """At the end the model and its optimiser are as they were: weights, optimiser state and random state."""
-    model.optimizer.build(model.trainable_variables)
-    variables = [*model.variables, *model.optimizer.variables]
-    before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    before = State.of(model)
     yield
-    for variable, value in zip(variables, before, strict=True):
-        variable.assign(value)
+    before.put_into(model)
 
 
 def first_inference(model: keras.Model, batches: Batches, clock: Clock = time.perf_counter) -> float:

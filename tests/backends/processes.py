@@ -21,12 +21,16 @@ def on_every_backend(
     """Raises AssertionError with what a process printed if it failed."""
 
     def run(backend: str) -> None:
-        path = os.pathsep.join(str(REPOSITORY / folder) for folder in ("src", "tests"))
-        chosen = {"KERAS_BACKEND": backend, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"}
-        environment = os.environ | dict(variables or {}) | chosen
+        chosen = environment() | dict(variables or {}) | {"KERAS_BACKEND": backend}
         command = [sys.executable, "-m", module, *arguments]
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+        ran = subprocess.run(command, env=chosen, capture_output=True, text=True, timeout=600)
         assert ran.returncode == 0, f"{backend}: {ran.stderr[-4000:]}"
 
     with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(run, backends))
+
+
+def environment() -> dict[str, str]:
+    """Of a process that finds the package and the tests, and no GPU."""
+    path = os.pathsep.join(str(REPOSITORY / folder) for folder in ("src", "tests"))
+    return os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"}

@@ -1,8 +1,8 @@
 # What the rules share: the validated config, the wildcards it allows, and the input functions.
 import re
 import shlex
+import subprocess
 import sys
-from dataclasses import astuple
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
@@ -26,11 +26,18 @@ if not CONFIG.exists():
     with whole(CONFIG) as path:
         path.write_text(experiment.model_dump_json(indent=2))
 
+# Of the runs that have come to their end alone: snakemake --cores 1 --allowed-rules all tables report
+ONLY_REPORT = set(workflow.dag_settings.allowed_rules) == {"all", "tables", "report"}
+
 PATHS = Results.of(experiment.experiment)
 RESULTS = str(PATHS.root)
 LOGS = f"{RESULTS}/logs"
 GPUS_PER_JOB = 0 if experiment.accelerator == "cpu" else 1
 RUNS, TIMINGS = jobs(experiment)
+
+# profiles/default, which Snakemake reads beside a --profile, counts the device of this machine. A cluster counts its own.
+if not workflow.local_exec and getattr(workflow.global_resources.get("gpu"), "value", None) == 1:
+    del workflow.global_resources["gpu"]
 
 # One mechanism puts the package and the config into every environment, conda's or not, here or on a cluster's node; and
 # nothing of the caller's own site-packages gets in.
@@ -112,16 +119,21 @@ def reference_quantities(wildcards):
     return [] if reference == wildcards.backend else f"{RESULTS}/parity/{wildcards.model}/{reference}.npz"
 
 
+def of_interest(paths):
+    """All of them, so that they are made; or, for a report of what there is, those that there are."""
+    return [str(path) for path in paths if path.exists() or not ONLY_REPORT]
+
+
 def every_run(wildcards):
-    return [str(PATHS.run(*astuple(job)) / "metrics.json") for job in RUNS]
+    return of_interest(job.result(PATHS) for job in RUNS)
 
 
 def every_throughput(wildcards):
-    return [str(PATHS.throughput(job.model, job.backend, job.execution, job.precision)) for job in TIMINGS]
+    return of_interest(job.result(PATHS) for job in TIMINGS)
 
 
 def every_parity(wildcards):
-    return [str(PATHS.parity(model, backend)) for model, backend in experiment.contestants()]
+    return of_interest(PATHS.parity(*contestant) for contestant in experiment.contestants())
 
 
 def every_sample(wildcards):
@@ -139,3 +151,24 @@ def stop_without_gpu():
 def newest(files):
     """When the youngest of `files` was last touched, nanoseconds since 1970."""
     return max(Path(file).stat().st_mtime_ns for file in files)
+
+
+def report_what_there_is():
+    """Makes tables and report although jobs failed without a result, each of which is a row that says so.
+
+    Not when the workflow was interrupted, and not for what is made before anything is measured.
+    """
+    failed = {job.rule.name for job in workflow.scheduler.failed}
+    if not failed or failed & {"estimate", "sample", "tables", "report"} or not PATHS.manifest.exists():
+        return
+    deployment = workflow.deployment_settings
+    methods = [str(method) for method in deployment.deployment_method]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", workflow.main_snakefile]
+    command += ["--configfile", str(CONFIG), "--replace-workflow-config", "--workflow-profile", "none"]
+    command += ["--cores", "1", "--nolock", "--quiet", "all", "--forcerun", "tables"]
+    command += ["--software-deployment-method", *methods] if methods else []
+    command += ["--conda-prefix", str(deployment.conda_prefix)] if deployment.conda_prefix else []
+    command += ["--allowed-rules", "all", "tables", "report"]
+    print("Jobs failed without a result. Making the report of what there is.", file=sys.stderr)
+    if subprocess.run(command).returncode == 0:
+        print(f"{RESULTS}/report.html says what failed; the same command goes on.", file=sys.stderr)

@@ -24,6 +24,16 @@ TimedExecution = Literal["published", "tuned", "native"]
 Precision = Literal["float32", "tf32", "mixed_bfloat16"]
 
 
+class Executions(Section):
+    train: Annotated[list[Execution], Distinct] = Field(["tuned"], min_length=1, description="What is trained.")
+    throughput: Annotated[list[TimedExecution], Distinct] = Field(
+        ["published", "tuned", "native"],
+        min_length=1,
+        description="What is timed. native: the ViT without Keras, in JAX or PyTorch alone, where that is the backend; "
+        "what it shows is what Keras costs.",
+    )
+
+
 class Baseline(Section):
     """A model that is trained beside the others, on fewer backends."""
 
@@ -35,16 +45,7 @@ class Baseline(Section):
         None, min_length=1, description="Its seeds; null: the experiment's."
     )
     epochs: Positive | None = Field(None, description="Its epochs; null: training.epochs.")
-
-
-class Executions(Section):
-    train: Annotated[list[Execution], Distinct] = Field(["tuned"], min_length=1, description="What is trained.")
-    throughput: Annotated[list[TimedExecution], Distinct] = Field(
-        ["published", "tuned", "native"],
-        min_length=1,
-        description="What is timed. native: the ViT without Keras, in JAX or PyTorch alone, where that is the backend; "
-        "what it shows is what Keras costs.",
-    )
+    executions: Executions | None = Field(None, description="What of it is trained and timed; null: as the others.")
 
 
 class Tuning(Section):
@@ -208,16 +209,22 @@ class Config(Section):
         known = backends if len(backends) > 1 else [b for b in self.backends if b not in backends] or backends
         return self.parity.reference_backend if self.parity.reference_backend in known else known[0]
 
-    def executions_used(self) -> list[Execution]:
+    def executions_of(self, model: str) -> Executions:
+        if self.baseline and model == self.baseline.model and self.baseline.executions:
+            return self.baseline.executions
+        return self.executions
+
+    def executions_used(self, model: str) -> list[Execution]:
         """Those of Keras that are trained or timed, published first."""
-        used = {*self.executions.train, *self.executions.throughput}
+        executions = self.executions_of(model)
+        used = {*executions.train, *executions.throughput}
         return [execution for execution in EXECUTIONS if execution in used]
 
     def executions_timed(self, model: str, backend: str) -> list[TimedExecution]:
         """Those that throughput measures, native only where there is such a model and such an optimiser."""
         has_native = isinstance(self.models.parameters()[model], ViT) and backend in ("jax", "torch")
         has_native = has_native and self.training.optimizer.name == "adamw"
-        return [e for e in self.executions.throughput if e != "native" or has_native]
+        return [e for e in self.executions_of(model).throughput if e != "native" or has_native]
 
     def seeds_of(self, model: str) -> list[int]:
         if self.baseline and model == self.baseline.model and self.baseline.seeds:
@@ -254,6 +261,7 @@ class Config(Section):
                 chosen["epochs"] = self.epochs_of(model)
         if model is not None and step == "parity":
             chosen["reference"] = self.reference_of(model)
+            chosen["executions"] = self.executions_of(model).model_dump(mode="json")
         if model is not None and step != "init":
             chosen["validation_fraction"] = dump["dataset"]["validation_fraction"]
         return json.dumps(chosen, sort_keys=True)

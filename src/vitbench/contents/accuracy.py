@@ -1,7 +1,7 @@
 """The tables that say who took part, how accurate it became and whether backends differ."""
 
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from vitbench.config import Config
 from vitbench.contents.rows import KEYS, PHASES, condensed, contestants, named, signed
@@ -24,6 +24,8 @@ def results_table(runs: pd.DataFrame, parity: pd.DataFrame, summaries: pd.DataFr
         states = [badge(s) if n == len(group) else badge(s) + f" {n} of {len(group)}" for s, n in counts.items()]
         if keys[:2] in unequal:
             states.append(badge("parity failed"))
+        if resumed := (group["resumptions"] > 0).sum():
+            states.append(escape(f"{resumed} resumed"))
         rows.append(
             {
                 **named(keys),
@@ -68,6 +70,18 @@ def unfinished_table(runs: pd.DataFrame, throughput: pd.DataFrame) -> Html:
         for row in lost.itertuples()
     ]
     return table(rows, "Jobs that did not complete.", "unfinished", headers=2)
+
+
+def failures_list(failures: pd.DataFrame) -> Html:
+    """Each command that failed and what its log says last; empty text if there is none, or no log."""
+    told = failures[(failures["status"] != "gated") & failures["last_lines"].astype(bool)]
+    items = [
+        Markup("<details><summary>{} {}</summary><pre>{}</pre></details>").format(
+            badge(row.status), f"{row.step} {row.names}", row.last_lines
+        )
+        for row in told.itertuples()
+    ]
+    return Html("<p>What their logs say last:</p>" + Markup("").join(items) if items else "")
 
 
 def _job(row) -> str:

@@ -1,7 +1,10 @@
 """How a step runs on each backend, and what really ran: the only module that knows backends apart."""
 
+import atexit
 import os
 import random
+import shutil
+import tempfile
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,6 +20,7 @@ from vitbench.execution.auditing import (
 )
 from vitbench.execution.devices import (
     device,
+    out_of_host_memory,
     out_of_memory,
     peak_device_memory_bytes,
     synchronize,
@@ -27,6 +31,7 @@ from vitbench.progress import UserError
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from vitbench.models import Parts
 
@@ -44,8 +49,11 @@ __all__ = [
     "check",
     "choose_backend",
     "device",
+    "may_go_well_elsewhere",
     "out_of_memory",
     "peak_device_memory_bytes",
+    "put_random_state",
+    "random_state",
     "resolved",
     "set_seed",
     "start",
@@ -82,6 +90,10 @@ def start(backend: str, precision: str, accelerator: str, allow_cpu: bool = Fals
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ["JAX_PLATFORMS"] = "cpu"
         os.environ["KERAS_TORCH_DEVICE"] = "cpu"  # else Apple's GPU
+    if backend == "torch" and "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = (
+            _folder_of_this_process()
+        )  # else what a job compiled makes the next start warm
     began = time.perf_counter()
     import keras
 
@@ -96,6 +108,40 @@ def start(backend: str, precision: str, accelerator: str, allow_cpu: bool = Fals
     if accelerator != "cpu" and not (accelerator == "auto" and allow_cpu) and device()["type"] != "gpu":
         raise DeviceError(f"{backend} finds no GPU here, and accelerator is {accelerator!r}. {WITHOUT_GPU}")
     return seconds
+
+
+def random_state() -> list["np.ndarray"]:
+    """Of the generators that belong to no layer: on torch, from which Keras' dropout draws there; elsewhere none."""
+    import keras
+    import numpy as np
+
+    if keras.backend.backend() != "torch":
+        return []
+    import torch
+
+    return [np.array(state.numpy()) for state in (torch.get_rng_state(), *torch.cuda.get_rng_state_all())]
+
+
+def put_random_state(state: list["np.ndarray"]) -> None:
+    """Gives them the state that `random_state` returned."""
+    if state:
+        import torch
+
+        of_cpu, *of_gpus = (torch.from_numpy(values) for values in state)
+        torch.set_rng_state(of_cpu)
+        for number, values in enumerate(of_gpus[: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(values, number)
+
+
+def may_go_well_elsewhere(error: BaseException) -> bool:
+    """Whether `error` is this machine's and not the job's: a broken GPU, or too little memory."""
+    return isinstance(error, DeviceError) or out_of_host_memory(error)
+
+
+def _folder_of_this_process() -> str:
+    folder = tempfile.mkdtemp(prefix="vitbench-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def set_seed(seed: int) -> None:

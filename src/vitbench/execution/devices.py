@@ -103,3 +103,12 @@ def peak_device_memory_bytes() -> int | None:
 def out_of_memory(error: str) -> bool:
     """Whether `error`, an exception's type and message, says that memory ran out, in the words of any backend."""
     return any(words in error for words in _OUT_OF_MEMORY)
+
+
+def out_of_host_memory(error: BaseException) -> bool:
+    """Whether it was the machine's own memory that ran out; with more the same may do."""
+    said = f"{type(error).__name__}: {error}"
+    of_host = isinstance(error, MemoryError) or any(
+        words in said for words in ("std::bad_alloc", "DefaultCPUAllocator")
+    )
+    return of_host or (out_of_memory(said) and device()["type"] == "cpu")

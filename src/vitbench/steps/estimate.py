@@ -72,7 +72,7 @@ def of(config: Config, sample: dict) -> Estimate:
         epoch_seconds=epoch,
         first_step_seconds=sample["first_step_seconds"],
         memory_bytes=sample["peak_device_memory_bytes"] or sample["peak_host_memory_bytes"],
-        runs=precisions * len(config.executions.train) * len(config.seeds_of(model)),
+        runs=precisions * len(config.executions_of(model).train) * len(config.seeds_of(model)),
         run_seconds=sample["cold_seconds"] + training + sample["test_images"] * per_image,
         other_seconds=other,
     )

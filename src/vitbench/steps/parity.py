@@ -10,7 +10,6 @@ from vitbench import agreement, augmentation, execution, models, native, referen
 from vitbench.agreement import Quantities
 from vitbench.config import SCHEMA_VERSION, Config
 from vitbench.config.models import ViT
-from vitbench.environment import process_times
 from vitbench.execution import Plan
 from vitbench.feeding import Batches
 from vitbench.models import Parts
@@ -21,6 +20,7 @@ from vitbench.records import Job
 from vitbench.results import Results, read_json, whole, write_json
 from vitbench.splits import split
 from vitbench.steps import init, tune
+from vitbench.times import process_times
 
 AUGMENTED_IMAGES = 64
 
@@ -46,6 +46,8 @@ def run(config: Config, results: Results, model: str, backend: str) -> None:
     if backend != reference_backend:
         with np.load(results.parity_quantities(model, reference_backend)) as kept:
             expected = {name: kept[name] for name in kept.files}
+        if not expected:
+            raise RuntimeError(f"there is nothing to compare with, since {reference_backend} itself failed")
     to_compare = [(name, precision, computed[resolved[plan]]) for (name, precision), plan in plans.items()]
     if (model, backend) in config.contestants() and "native" in config.executions_timed(model, backend):
         found = _with_slope(_native(config, results, model, backend, weights, batches), true)
@@ -87,7 +89,7 @@ def summary(rows: list[dict]) -> str:
 
 def _plans(config: Config, results: Results, model: str, backend: str) -> dict[tuple[str, str], Plan]:
     """By execution and precision, those that will be measured; of a backend that is only compared with, the first."""
-    names = config.executions_used() if (model, backend) in config.contestants() else ["published"]
+    names = config.executions_used(model) if (model, backend) in config.contestants() else ["published"]
     jobs = [Job(model, backend, name, precision) for name in names for precision in config.precisions]
     return {(job.execution, job.precision): tune.plan(results, job) for job in jobs}
 

@@ -4,10 +4,11 @@ import time
 
 from vitbench import execution, models, optimization, timing
 from vitbench.config import SCHEMA_VERSION, Config
-from vitbench.environment import peak_host_memory_bytes, process_times
+from vitbench.environment import peak_host_memory_bytes
 from vitbench.feeding import Batches, in_even_batches
 from vitbench.results import Results, read_json, write_json
 from vitbench.splits import split
+from vitbench.times import process_times
 
 STEPS = 2  # at least, in a block
 BLOCK_SECONDS = 1.0

@@ -1,11 +1,13 @@
 """tables: everything that was measured, as pandas tables. Every run of the config is a row, completed or not."""
 
+import shutil
+from collections import Counter
 from dataclasses import astuple
 
 import numpy as np
 import pandas as pd
 
-from vitbench import statistics
+from vitbench import failures, statistics
 from vitbench.config import Config
 from vitbench.progress import say
 from vitbench.records import COLUMNS, KEYS, Job, jobs
@@ -20,16 +22,24 @@ def run(config: Config, results: Results) -> None:
         for kind, write in (("csv", table.to_csv), ("parquet", table.to_parquet)):
             with whole(results.tables / f"{name}.{kind}") as path:
                 write(path, index=False)
+    _forget_checkpoints(results, tables["runs"], jobs(config)[0])
     unfinished = tables["runs"].query("status != 'completed'")
     for row in unfinished.itertuples():
         say(f"{row.status}: {row.model} · {row.backend} · {row.execution} · seed {row.seed}: {row.error}")
     say(f"tables: {len(tables['runs'])} runs, {len(unfinished)} of them not completed")
 
 
+def _forget_checkpoints(results: Results, runs: pd.DataFrame, run_jobs: list[Job]) -> None:
+    """Of runs that came to their end: what was kept in case that nobody heard of it."""
+    for job, status in zip(run_jobs, runs["status"], strict=True):
+        if status in ("completed", "diverged"):
+            shutil.rmtree(results.checkpoint(*astuple(job)), ignore_errors=True)
+
+
 def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
-    """The tables runs, epochs, throughput, parity, comparisons, jobs and summaries."""
+    """The tables runs, epochs, throughput, parity, comparisons, failures, jobs and summaries."""
     run_jobs, timings = jobs(config)
-    runs = pd.DataFrame([_run(config, results, job) for job in run_jobs], columns=COLUMNS["runs"])
+    runs = pd.DataFrame([_found(config, results, job) for job in run_jobs], columns=COLUMNS["runs"])
     parity = _parity(config, results)
     compared = parity[~parity["passed"].astype(bool) & (parity["execution"] != "native")]
     unequal = set(zip(compared["model"], compared["backend"], strict=True))
@@ -40,6 +50,7 @@ def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
         "throughput": _throughput(config, results, timings),
         "parity": parity,
         "comparisons": _marked(comparisons, unequal),
+        "failures": _failures(config, results, [*run_jobs, *timings]),
         "jobs": _jobs(config, results),
         "summaries": _told(statistics.summaries(runs, config.statistics), unequal),
     }
@@ -52,11 +63,22 @@ def _jobs(config: Config, results: Results) -> pd.DataFrame:
     return jobs[jobs["model"].isna() | jobs["model"].isin(list(config.models.parameters()))]
 
 
-def _run(config: Config, results: Results, job: Job) -> dict:
-    path = results.run(*astuple(job)) / "metrics.json"
-    if not path.exists():
-        return job.keys(config) | {"status": "failed", "error": "the job left no result; its log says why"}
-    return read_json(path)
+def _found(config: Config, results: Results, job: Job) -> dict:
+    """The result of `job`, or why there is none."""
+    if job.result(results).exists():
+        return read_json(job.result(results))
+    failure = failures.of(config, results, job)
+    return job.keys(config) | {"status": failure.status, "error": failure.error}
+
+
+def _failures(config: Config, results: Results, all_jobs: list[Job]) -> pd.DataFrame:
+    """A row per command that did not complete, with the number of jobs that ended with it and the end of its log."""
+    found = Counter(failure for job in all_jobs if (failure := failures.of(config, results, job)))
+    rows = [
+        {**vars(failure), "names": " · ".join(failure.names), "jobs": jobs, "last_lines": failure.last_lines()}
+        for failure, jobs in found.items()
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS["failures"]).astype({"log": str})
 
 
 def _epochs(config: Config, results: Results, run_jobs: list[Job]) -> pd.DataFrame:
@@ -72,8 +94,7 @@ def _epochs(config: Config, results: Results, run_jobs: list[Job]) -> pd.DataFra
 def _throughput(config: Config, results: Results, timings: list[Job]) -> pd.DataFrame:
     rows = []
     for job in timings:
-        path = results.throughput(job.model, job.backend, job.execution, job.precision)
-        found = read_json(path) if path.exists() else {"status": "failed", "error": "the job left no result"}
+        found = _found(config, results, job)
         keys = job.keys(config) | {k: found.get(k) for k in ("status", "device", "config_sha256", "error")}
         for measured in found.get("measurements") or [{}]:
             speeds = np.array([block["images"] / block["seconds"] for block in measured.get("blocks", [])])
@@ -87,8 +108,7 @@ def _blocks(config: Config, results: Results, timings: list[Job]) -> pd.DataFram
     """A row per timed block of the completed measurements."""
     rows = []
     for job in timings:
-        path = results.throughput(job.model, job.backend, job.execution, job.precision)
-        for measured in read_json(path)["measurements"] if path.exists() else []:
+        for measured in _found(config, results, job).get("measurements", []):
             keys = job.keys(config) | {key: measured[key] for key in ("phase", "batch_size")}
             rows += [keys | {"images_per_second": b["images"] / b["seconds"]} for b in measured.get("blocks", [])]
     return pd.DataFrame(rows, columns=[*KEYS, "phase", "batch_size", "images_per_second"])

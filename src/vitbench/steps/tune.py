@@ -10,13 +10,13 @@ from dataclasses import replace
 
 from vitbench import execution
 from vitbench.config import SCHEMA_VERSION, Config
-from vitbench.environment import process_times
 from vitbench.execution import Plan
 from vitbench.numerals import percent
 from vitbench.processes import in_a_process
 from vitbench.progress import log, say
 from vitbench.records import Job
 from vitbench.results import Results, read_json, write_json
+from vitbench.times import process_times
 
 WORTH_IT = 0.01  # a later candidate is preferred to an earlier one if it saves more than this share of the time
 TIMED_BLOCKS = 3

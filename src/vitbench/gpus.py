@@ -1,0 +1,59 @@
+"""The NVIDIA GPUs of this machine, and which of them a job gets."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from vitbench.locks import held
+
+_taken = contextlib.ExitStack()  # for as long as this process lives
+
+
+def take_one(accelerator: str) -> str | None:
+    """Takes one GPU for this process and its children, until it ends, and returns its name in CUDA_VISIBLE_DEVICES.
+
+    It is one that no other job of vitbench on this machine has, waited for if need be: a timed job shares its device
+    with nothing. None, and nothing done, on a machine without one, where `accelerator` is cpu, and where a scheduler
+    has handed them out.
+    """
+    if accelerator == "cpu" or "SLURM_JOB_ID" in os.environ or not (visible := names_of_visible()):
+        return None
+    locks = [Path(tempfile.gettempdir(), f"vitbench-gpu-{name}.lock") for name in visible]
+    awaited = f"a GPU: other jobs of vitbench have {' and '.join(visible)}"
+    name = visible[locks.index(_taken.enter_context(held(locks, awaited)))]
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # in which NVML and Slurm count them
+    os.environ["CUDA_VISIBLE_DEVICES"] = name
+    return name
+
+
+def names_of_visible() -> list[str]:
+    """The GPUs that this process may use: what CUDA_VISIBLE_DEVICES lists, or the number of each that there is."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return [str(number) for number in range(_count())]
+    names = [name.strip() for name in listed.split(",") if name.strip()]
+    return names[: names.index("-1")] if "-1" in names else names
+
+
+def handles() -> list:
+    """NVML's handles of the GPUs that this process may use; empty without a driver."""
+    import pynvml
+
+    found = []
+    for name in names_of_visible() if _count() else []:
+        with contextlib.suppress(pynvml.NVMLError):
+            by_number = name.isdigit()
+            get = pynvml.nvmlDeviceGetHandleByIndex if by_number else pynvml.nvmlDeviceGetHandleByUUID
+            found.append(get(int(name) if by_number else name))
+    return found
+
+
+def _count() -> int:
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return pynvml.nvmlDeviceGetCount()
+    except pynvml.NVMLError:
+        return 0

@@ -1,0 +1,56 @@
+"""The demo on a cluster without accounting, as its users run it."""
+
+import itertools
+import json
+from datetime import datetime
+
+import pandas as pd
+import pytest
+
+from slurm.running import EDITS, edit_profile, ended, snakemake
+
+ACCOUNTING = False
+DEMO = ("--configfile", "config.yaml", "workflow/presets/demo.yaml")
+
+
+@pytest.fixture(scope="module")
+def demo(cluster, project):
+    edit_profile(project, EDITS)
+    ended(cluster, project, snakemake(cluster, project, *DEMO), seconds=900)
+    return project / "results" / "demo"
+
+
+@pytest.fixture(scope="module")
+def jobs(demo) -> list[dict]:
+    """When and where each run and measurement was."""
+    found = []
+    for path in [*demo.glob("runs/*/*/*/*/*/environment.json"), *demo.glob("throughput/*/*/*/*.json")]:
+        content = json.loads(path.read_text())
+        row = content if "started_at" in content else json.loads((path.parent / "metrics.json").read_text())
+        variables = (content.get("environment") or content)["variables"]
+        span = [datetime.fromisoformat(row[key]) for key in ("started_at", "finished_at")]
+        found.append({"backend": row["backend"], "span": span, "variables": variables})
+    return found
+
+
+def test_everything_completes_and_the_report_is_made(demo):
+    for table in ("runs", "throughput"):
+        assert set(pd.read_parquet(demo / "tables" / f"{table}.parquet")["status"]) == {"completed"}
+    assert pd.read_parquet(demo / "tables" / "failures.parquet").empty
+    assert (demo / "report.html").stat().st_size > 100_000
+
+
+def test_each_job_is_one_of_slurms_and_sees_the_gpu_that_it_was_given(jobs):
+    assert len(jobs) > 10
+    assert len({job["variables"]["SLURM_JOB_ID"] for job in jobs}) == len(jobs)
+    assert {job["variables"]["CUDA_VISIBLE_DEVICES"] for job in jobs} == {"0", "1"}
+
+
+def test_two_backends_run_at_once_and_never_on_one_gpu(jobs):
+    at_once = [
+        (a, b)
+        for a, b in itertools.combinations(jobs, 2)
+        if a["span"][0] < b["span"][1] and b["span"][0] < a["span"][1]
+    ]
+    assert any(a["backend"] != b["backend"] for a, b in at_once)
+    assert all(a["variables"]["CUDA_VISIBLE_DEVICES"] != b["variables"]["CUDA_VISIBLE_DEVICES"] for a, b in at_once)
