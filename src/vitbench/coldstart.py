@@ -4,6 +4,7 @@ import pandas as pd
 
 COLD = ["import_seconds", "build_seconds", "first_step_seconds"]
 KEYS = ["model", "precision", "batch_size"]
+PAUSE_SECONDS = 600  # a longer one is between two calls of the workflow
 
 
 def costs(throughput: pd.DataFrame, train_images: int | None) -> pd.DataFrame:
@@ -29,12 +30,14 @@ def costs(throughput: pd.DataFrame, train_images: int | None) -> pd.DataFrame:
 
 
 def between_commands(jobs: pd.DataFrame) -> tuple[float, float]:
-    """Seconds from the beginning of the first job to the end of the last; and those of them in which none ran."""
+    """Seconds in which one or more jobs ran; and those between them in which none did, long pauses left out."""
     spans = sorted(zip(pd.to_datetime(jobs["started_at"]), pd.to_datetime(jobs["finished_at"]), strict=True))
     if not spans:
         return 0.0, 0.0
-    idle, (first, end) = 0.0, spans[0]
-    for began, finished in spans[1:]:
-        idle += max(0.0, (began - end).total_seconds())
+    busy, idle, end = 0.0, 0.0, spans[0][0]
+    for began, finished in spans:
+        gap = (began - end).total_seconds()
+        idle += gap if 0 < gap <= PAUSE_SECONDS else 0.0
+        busy += max(0.0, (finished - max(began, end)).total_seconds())
         end = max(end, finished)
-    return (end - first).total_seconds(), idle
+    return busy, idle

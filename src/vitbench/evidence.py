@@ -1,5 +1,6 @@
 """What a report may rely on: all that a results directory holds, read once, and empty where something is missing."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vitbench.config import Config
-from vitbench.records import COLUMNS
+from vitbench.records import COLUMNS, jobs
 from vitbench.results import Results, read_json
 
 _TEXT = {
@@ -79,11 +80,12 @@ def load(root: str | Path) -> Evidence:
     """Reads results/<experiment>. Raises FileNotFoundError only if config.json is not there."""
     results = Results(Path(root))
     manifest = read_json(results.manifest) if results.manifest.exists() else {}
+    config = Config.model_validate(read_json(results.root / "config.json"))
     return Evidence(
-        config=Config.model_validate(read_json(results.root / "config.json")),
+        config=config,
         manifest=manifest,
-        tuning=_tuning(results),
-        environments=_recorded(results),
+        tuning=_tuning(config, results),
+        environments=_recorded(config, results),
         sample=_sample(results, manifest),
         **{name: _table(results.tables / f"{name}.parquet", columns) for name, columns in COLUMNS.items()},
     )
@@ -99,17 +101,23 @@ def _table(path: Path, columns: list[str]) -> pd.DataFrame:
     return frame
 
 
-def _tuning(results: Results) -> list[dict]:
-    paths = sorted((results.root / "tune").glob("*/*/*.json"))
-    return [{**read_json(p), "model": p.parts[-3], "backend": p.parts[-2], "precision": p.stem} for p in paths]
+def _tuning(config: Config, results: Results) -> list[dict]:
+    plans = [(*contestant, precision) for contestant in config.contestants() for precision in config.precisions]
+    keys = [dict(zip(("model", "backend", "precision"), plan, strict=True)) for plan in plans]
+    return [{**read_json(path), **k} for k in keys if (path := results.tune(**k)).exists()]
 
 
-def _recorded(results: Results) -> list[Recorded]:
+def _recorded(config: Config, results: Results) -> list[Recorded]:
+    """Of the jobs that the config asks for; those of an earlier one may lie beside them."""
     found = []
-    for path in sorted((results.root / "runs").glob("*/*/*/*/*/environment.json")):
-        found.append(Recorded(*path.parts[-6:-2], read_json(path)))
-    for path in sorted((results.root / "throughput").glob("*/*/*/*.json")):
-        found.append(Recorded(*path.parts[-4:-1], path.stem, read_json(path).get("environment", {})))
+    for job in itertools.chain(*jobs(config)):
+        path = job.result(results)
+        if job.seed is not None:
+            path = path.with_name("environment.json")
+        if path.exists():
+            values = read_json(path)
+            values = values.get("environment", {}) if job.seed is None else values
+            found.append(Recorded(job.model, job.backend, job.execution, job.precision, values))
     return found
 
 

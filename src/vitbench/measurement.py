@@ -1,7 +1,6 @@
 """One model at one batch size, measured from build to steady state, in the process that this is called in."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 
 import keras
@@ -19,10 +18,10 @@ from vitbench.splits import split
 from vitbench.steps import init, tune
 
 
-def of(config: Config, results: Results, job: Job, batch_size: int, import_seconds: float) -> Iterator[dict]:
-    """A row of tables/throughput for inference and one for training, with the raw blocks beside the columns.
+def of(config: Config, results: Results, job: Job, batch_size: int, phase: str, import_seconds: float) -> dict:
+    """One phase, train or infer: its `row` of tables/throughput, with the raw blocks beside the columns.
 
-    Then `device_peak_flops_per_second`, and the `environment` that all of it was measured in.
+    Beside it `device_peak_flops_per_second`, and the `environment` that all of it was measured in.
     """
     began = time.perf_counter()
     execution.set_seed(0)
@@ -36,15 +35,16 @@ def of(config: Config, results: Results, job: Job, batch_size: int, import_secon
     else:
         optimizer = optimization.build(config.training, 1, len(images))
         subject = Subject(parts, tune.plan(results, job), optimizer, batches, config.throughput)
-    common = {"import_seconds": import_seconds, "build_seconds": time.perf_counter() - began}
-    work = flops.per_image(parts.classifier) or {}
-    for measure in (subject.infer, subject.train):  # in this order, since the peak of memory can only rise
-        row = common | measure()
-        achieved = work[row["phase"]] * row["images_per_second"] if work else None
-        yield row | {"flops_per_image": work.get(row["phase"]), "achieved_flops_per_second": achieved}
+    row = {"import_seconds": import_seconds, "build_seconds": time.perf_counter() - began}
+    row |= subject.train() if phase == "train" else subject.infer()
+    work = (flops.per_image(parts.classifier) or {}).get(phase)
+    row |= {"flops_per_image": work, "achieved_flops_per_second": work and work * row["images_per_second"]}
     audit = {"seed": 0, "compilations_while_timed": 0, **subject.audit()}
-    found = {**environment.collect(), "execution": audit}
-    yield {"device_peak_flops_per_second": peak.flops_per_second(), "environment": found}
+    return {
+        "row": row,
+        "device_peak_flops_per_second": peak.flops_per_second(),
+        "environment": {**environment.collect(), "execution": audit},
+    }
 
 
 class Subject:
@@ -64,9 +64,9 @@ class Subject:
         execution.check(self.model)
         warmup = bounds.warmup_steps, bounds.warmup_seconds
         limits = bounds.block_seconds, bounds.longest_block_seconds
-        warm, blocks, steps = timing.infer(self.model, self.batches, *warmup, bounds.blocks, *limits)
+        warm, peaks, blocks, steps = timing.infer(self.model, self.batches, *warmup, bounds.blocks, *limits)
         told = {"first_step_seconds": first_step_seconds, **timing.told(warm)}
-        return {"phase": "infer", **told, **timing.steady(blocks, steps)}
+        return {**told, **peaks, **timing.steady(blocks, steps)}
 
     def train(self) -> dict:
         """Beside the steady state: where the time goes, its energy, and what a batch of another size costs."""
@@ -78,10 +78,9 @@ class Subject:
         block = timing.lasting(fed, warm.step_seconds, bounds.block_seconds, bounds.longest_block_seconds)
         meter = energy.Meter(execution.device()["type"] == "gpu")
         loops = shares.timed(model, block, bounds.blocks, on_whole=(meter,))
-        values = timing.steady(loops.whole, timing.train_steps(model, block))
+        values = timing.peaks() | timing.steady(loops.whole, timing.train_steps(model, block))
         smaller = fed.resized(steps=1, batch_size=max(1, fed.batch_size // 2))
         return {
-            "phase": "train",
             "first_step_seconds": first_step_seconds,
             "recompile_seconds": timing.first_step(model, smaller),
             **timing.told(warm),

@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from vitbench.coldstart import between_commands
+from vitbench.coldstart import PAUSE_SECONDS, between_commands
 from vitbench.config import Config
 from vitbench.config.training import Training
 from vitbench.numerals import counted, listed, number, percent, share
 
 _NATIVE = (
-    " Native is the Vision Transformer written in JAX or PyTorch alone, with the same weights, batches and optimiser; "
-    "it passes the same comparisons."
+    " Native is the Vision Transformer written in JAX or PyTorch alone, with the same weights, batches and optimiser. "
+    "Its logits, gradients and losses pass the same comparisons, augmentation and dropout off; it computes no metrics."
 )
 
 
@@ -74,8 +74,9 @@ def time_spent(jobs: pd.DataFrame) -> str:
     """How long the experiment took, and how much of that the workflow itself."""
     if jobs.empty:
         return "No command said when it ran."
-    total, idle = between_commands(jobs)
+    busy, idle = between_commands(jobs)
     return (
-        f"{number(total)} seconds lie between the beginning of the first command and the end of the last before this "
-        f"report; in {number(idle)} of them no command ran, which is the workflow's own time."
+        f"In {number(busy)} seconds commands ran. In {number(idle)} seconds between them none did, which is the "
+        f"workflow's own time; pauses of more than {number(PAUSE_SECONDS / 60)} minutes are not counted, since nobody "
+        "had it run, or a cluster's queue was long."
     )

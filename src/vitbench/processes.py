@@ -1,7 +1,6 @@
 """A function in a process of its own: one backend, one cold start, and a crash or a hang that ends nothing else."""
 
 import contextlib
-import inspect
 import multiprocessing
 import os
 import tempfile
@@ -13,8 +12,6 @@ from vitbench.progress import UserError, log
 
 KILLED = "the process ended with exit code -9"  # what the kernel does when host memory runs out
 
-_END = "no more"
-
 
 def in_a_process(function: Callable[..., dict], arguments: tuple, limit_seconds: float) -> dict:
     """What `function` returns in a fresh process; or why it did not: it failed, or took longer than the limit."""
@@ -22,15 +19,6 @@ def in_a_process(function: Callable[..., dict], arguments: tuple, limit_seconds:
         if not receiver.poll(None if limit_seconds == float("inf") else limit_seconds):
             return {"status": "abandoned"}
         return _received(process, receiver)
-
-
-def each_from_a_process(function: Callable[..., Iterator[dict]], arguments: tuple) -> Iterator[dict]:
-    """What the generator `function` yields in a fresh process, one by one; in the end, if it failed, why."""
-    with _started(function, arguments) as (process, receiver):
-        while (found := _received(process, receiver)) != _END:
-            yield found
-            if found.get("status") == "failed":
-                return
 
 
 @contextmanager
@@ -57,7 +45,7 @@ def _started(function: Callable, arguments: tuple) -> Iterator[tuple]:
         folder.cleanup()  # of what it left, too, if it was killed
 
 
-def _received(process, receiver) -> dict | str:
+def _received(process, receiver) -> dict:
     try:
         found = receiver.recv()
     except EOFError:
@@ -73,12 +61,7 @@ def _send(sender, folder: str, function: Callable, arguments: tuple) -> None:
     os.environ["TMPDIR"] = folder
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        if inspect.isgeneratorfunction(function):
-            for found in function(*arguments):
-                sender.send(found)
-            sender.send(_END)
-        else:
-            sender.send(function(*arguments))
+        sender.send(function(*arguments))
     except UserError as error:
         sender.send(error)
     except Exception as error:

@@ -191,8 +191,8 @@ def gate(config: Config, results: Results, job: Job) -> str | None:
     verdict = read_json(results.parity(job.model, job.backend))
     native = job.execution == "native"
     failed = [r for r in verdict["quantities"] if not r["passed"] and (r["execution"] == "native") == native]
-    if verdict.get("error"):
-        message = f"parity could not be computed: {verdict['error']}"
+    if error := verdict.get("error") or (native and verdict.get("native_error")):
+        message = f"parity could not be computed: {error}"
     elif failed:
         message = f"parity failed: {agreement.told(agreement.worst(failed))}"
     else:

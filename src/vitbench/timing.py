@@ -45,15 +45,21 @@ def settled(seconds: list[float]) -> bool:
     return seconds[-1] > (1 - SETTLED) * min(seconds[:-1], default=math.inf)
 
 
+def peaks() -> dict:
+    """The columns of memory: the largest of this process so far."""
+    return {
+        "peak_host_memory_bytes": environment.peak_host_memory_bytes(),
+        "peak_device_memory_bytes": execution.peak_device_memory_bytes(),
+    }
+
+
 def steady(blocks: list[Block], step_seconds: list[float]) -> dict:
-    """The columns that blocks and single steps give, and the peaks of memory so far."""
+    """The columns that blocks and single steps give."""
     return {
         "timed_steps": sum(block.steps for block in blocks),
         "images_per_second": images_per_second(blocks),
         "step_seconds_p50": float(np.percentile(step_seconds, 50)),
         "step_seconds_p95": float(np.percentile(step_seconds, 95)),
-        "peak_host_memory_bytes": environment.peak_host_memory_bytes(),
-        "peak_device_memory_bytes": execution.peak_device_memory_bytes(),
         "blocks": [asdict(block) for block in blocks],
     }
 
@@ -76,27 +82,33 @@ class BlockClock(keras.callbacks.Callback):
 
 
 class StepClock(keras.callbacks.Callback):
-    """Times each step, synchronising after it; slower than a block's steps, but it shows how they scatter."""
+    """Times each step of one epoch, or of one predict, waiting for its end; so it shows how they scatter.
+
+    A step reaches from the end of the one before it, so that drawing its batch is in it on every backend.
+    """
 
     def __init__(self, clock: Clock = time.perf_counter):
         super().__init__()
         self.clock = clock
-        self.begun: list[float] = []
-        self.ended: list[float] = []
+        self.ends: list[float] = []  # the first is the beginning
 
     @property
     def seconds(self) -> list[float]:
-        return [end - begin for begin, end in zip(self.begun, self.ended, strict=True)]
+        """Of each step; the first has the beginning of the loop in it."""
+        return [end - before for before, end in itertools.pairwise(self.ends)]
 
-    def _begin(self, batch, logs=None):
-        self.begun.append(self.clock())
+    def _begin(self, *_, logs=None):
+        self.ends = [self.clock()]
 
-    def _end(self, batch, logs=None):
+    on_epoch_begin = on_predict_begin = _begin
+
+    def on_train_batch_end(self, batch, logs=None):
         execution.synchronize()
-        self.ended.append(self.clock())
+        self.ends.append(self.clock())
 
-    on_train_batch_begin = on_predict_batch_begin = _begin
-    on_train_batch_end = on_predict_batch_end = _end
+    def on_predict_batch_end(self, batch, logs=None):
+        keras.ops.convert_to_numpy(logs["outputs"])  # somebody wants to see them
+        self.ends.append(self.clock())
 
 
 def first_step(model: keras.Model, batches: Batches, clock: Clock = time.perf_counter) -> float:
@@ -196,15 +208,14 @@ def train_blocks(
 
 
 def train_steps(model: keras.Model, batches: Batches) -> list[float]:
-    """Seconds of each of `len(batches)` training steps, or a few more, synchronised one by one.
+    """Seconds of each of `len(batches)` training steps, or a few more, waited for one by one.
 
     Where several are one execution, each of them counts as their mean.
     """
     clock, at_once = StepClock(), model.steps_per_execution
-    executions = math.ceil(len(batches) / at_once)
-    whole = batches.resized(steps=executions * at_once)
-    model.fit(whole.fed(), verbose=0, shuffle=False, callbacks=[clock])
-    return [seconds / at_once for seconds in clock.seconds]
+    executions = 1 + math.ceil(len(batches) / at_once)  # the first has the beginning of the epoch in it
+    model.fit(batches.resized(steps=executions * at_once).fed(), verbose=0, shuffle=False, callbacks=[clock])
+    return [seconds / at_once for seconds in clock.seconds[1:]]
 
 
 def infer(
@@ -216,12 +227,14 @@ def infer(
     at_least: float,
     at_most: float = math.inf,
     clock: Clock = time.perf_counter,
-) -> tuple[WarmUp, list[Block], list[float]]:
-    """Times inference, raw images in and logits back on the host at each step: blocks, and the seconds of each step.
+) -> tuple[WarmUp, dict, list[Block], list[float]]:
+    """Times inference, raw images in and logits back on the host at each step.
 
-    Rounds of `warmup_steps` come first, as `in_rounds` says. All timed steps, and as many as a round in front of them,
-    are one call of predict, since each call has a cost of its own. A block lasts as `lasting` says; it reaches from the
-    end of the step before it to the end of its last. Raises execution.NotAsPlannedError as train_blocks does.
+    Returns the warm-up, the peaks of memory then, the blocks, and the seconds of each step. The peaks are taken before
+    the blocks, since Keras keeps all logits of one predict. Rounds of `warmup_steps` come first, as `in_rounds` says.
+    All timed steps, and as many as a round in front of them, are one call of predict, since each call has a cost of
+    its own. A block lasts as `lasting` says; it reaches from the end of the step before it to the end of its last.
+    Raises execution.NotAsPlannedError as train_blocks does.
     """
 
     def predict() -> float:
@@ -230,13 +243,13 @@ def infer(
         return sum(trial.seconds)
 
     warm = in_rounds(predict, warmup_steps, warmup_seconds)
+    found = peaks()
     block = lasting(batches, warm.step_seconds, at_least, at_most)
     times, compilations = StepClock(clock), execution.Compilations()
     model.predict(batches.resized(steps=warmup_steps + blocks * len(block)), verbose=0, callbacks=[times])
     compilations.check("in the timed inference steps")
-    ends = times.ended[warmup_steps - 1 :: len(block)]
-    found = [block_of(block, b - a) for a, b in itertools.pairwise(ends)]
-    return warm, found, times.seconds[warmup_steps:]
+    ends = times.ends[warmup_steps :: len(block)]
+    return warm, found, [block_of(block, b - a) for a, b in itertools.pairwise(ends)], times.seconds[warmup_steps:]
 
 
 def called(step: Callable[[int], object], steps: int, clock: Clock = time.perf_counter) -> float:

@@ -34,7 +34,7 @@ SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin=task/affinity
 MpiDefault=none
 SwitchType=switch/none
 JobAcctGatherType=jobacct_gather/linux
@@ -58,6 +58,7 @@ ACCOUNTING = """
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={slurmdbd_port}
+AccountingStoragePass={folder}/munge/socket
 AccountingStorageTRES=gres/gpu
 """
 SLURMDBD_CONF = """
@@ -87,6 +88,12 @@ ConstrainDevices=no
 """
 
 
+# Snakemake calls it in a job without the variable that says where the configuration lies.
+SRUN = """#!/bin/sh
+SLURM_CONF={folder}/slurm.conf exec /usr/bin/srun "$@"
+"""
+
+
 class Cluster:
     """Starts with its `with` block and is gone after it, whatever happened in it."""
 
@@ -101,7 +108,7 @@ class Cluster:
         }
         self.environment = os.environ | {
             "SLURM_CONF": str(folder / "slurm.conf"),
-            "PATH": f"{os.environ['PATH']}:{SYSTEM_PATH}",
+            "PATH": f"{folder}/bin:{os.environ['PATH']}:{SYSTEM_PATH}",
         }
 
     def __enter__(self) -> "Cluster":
@@ -111,7 +118,7 @@ class Cluster:
             if self.accounting:
                 self._start_accounting()
             self.start("slurmctld", "-D")
-            self._await("slurmctld", lambda: self.run("scontrol", "ping").stdout.count(" is UP"))
+            self._await("slurmctld", lambda: " is UP" in self.run("scontrol", "ping", check=False).stdout)
             self.start_node()
         except BaseException:
             self.__exit__()
@@ -121,6 +128,8 @@ class Cluster:
     def __exit__(self, *_) -> None:
         if "slurmctld" in self._daemons:
             self.run("scancel", "--user", "root", check=False)
+            with contextlib.suppress(AssertionError):  # slurmd ends them, so they have to end before it
+                self._await("the end of all jobs", lambda: not self.run("squeue", "-h", check=False).stdout, 30)
         for name in reversed(list(self._daemons)):
             self.stop(name)
         subprocess.run(["umount", "--recursive", "--lazy", str(self.folder / "cgroup")], capture_output=True)
@@ -165,13 +174,13 @@ class Cluster:
 
     def logs(self) -> str:
         """The end of what every daemon said."""
-        files = [*self.folder.glob("*.log"), *self.folder.glob("*.out"), *self.folder.glob("munge/*.log")]
+        files = [*self.folder.glob("*.log"), *self.folder.glob("*.out")]
         return "".join(f"\n== {file.name}\n{file.read_text(errors='replace')[-2000:]}" for file in files)
 
     def _configure(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o755)
-        for name in ("state", "spool", "cgroup"):
+        for name in ("bin", "state", "spool", "cgroup"):
             (self.folder / name).mkdir()
         accounting = ACCOUNTING.format(**self._values) if self.accounting else ""
         configurations = {
@@ -179,10 +188,11 @@ class Cluster:
             "gres.conf": GRES_CONF,
             "cgroup.conf": CGROUP_CONF,
             "slurmdbd.conf": SLURMDBD_CONF,
+            "bin/srun": SRUN,
         }
         for name, text in configurations.items():
             (self.folder / name).write_text(text.format(**self._values, accounting=accounting))
-            (self.folder / name).chmod(0o600 if name == "slurmdbd.conf" else 0o644)
+            (self.folder / name).chmod({"slurmdbd.conf": 0o600, "bin/srun": 0o755}.get(name, 0o644))
 
     def _start_munge(self) -> None:
         folder, user = self.folder / "munge", pwd.getpwnam("munge")

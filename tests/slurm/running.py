@@ -1,6 +1,5 @@
 """The workflow on a cluster of `slurm.cluster`, through the project's own profile."""
 
-import os
 import subprocess
 import sys
 import time
@@ -17,6 +16,10 @@ EDITS = {
     "mem_mb: 16000 * attempt": "mem_mb: 3000 * attempt",
     "cpus_per_task: 8": "cpus_per_task: 1",
 }
+WITHOUT_ACCOUNTING = {
+    "# slurm-status-command": "slurm-status-command",
+    "# slurm-no-account": "slurm-no-account",
+}
 
 
 def edit_profile(project: Path, edits: dict[str, str]) -> None:
@@ -31,7 +34,7 @@ def edit_profile(project: Path, edits: dict[str, str]) -> None:
 def snakemake(cluster: Cluster, project: Path, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *arguments]
     environment = {k: v for k, v in cluster.environment.items() if k not in ("KERAS_BACKEND", "PYTHONPATH")}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment["PATH"] = f"{cluster.folder}/bin:{Path(sys.executable).parent}:{environment['PATH']}"
     with (project / "snakemake.log").open("a") as log:
         return subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
-from slurm.running import EDITS, edit_profile, ended, snakemake
+from slurm.running import EDITS, WITHOUT_ACCOUNTING, edit_profile, ended, snakemake
 
 ACCOUNTING = False
 DEMO = ("--configfile", "config.yaml", "workflow/presets/demo.yaml")
@@ -15,7 +15,7 @@ DEMO = ("--configfile", "config.yaml", "workflow/presets/demo.yaml")
 
 @pytest.fixture(scope="module")
 def demo(cluster, project):
-    edit_profile(project, EDITS)
+    edit_profile(project, EDITS | WITHOUT_ACCOUNTING)
     ended(cluster, project, snakemake(cluster, project, *DEMO), seconds=900)
     return project / "results" / "demo"
 

@@ -42,11 +42,13 @@ def test_without_the_number_of_images_nothing_is_claimed():
     [
         ([], (0.0, 0.0)),
         ([(0, 10), (10, 20)], (20.0, 0.0)),
-        ([(0, 10), (12, 20), (25, 30)], (30.0, 7.0)),
-        ([(0, 30), (5, 10), (31, 32)], (32.0, 1.0)),  # one lies within another
+        ([(0, 10), (12, 20), (25, 30)], (23.0, 7.0)),
+        ([(0, 30), (5, 10), (31, 32)], (31.0, 1.0)),  # one lies within another
+        ([(0, 30), (20, 40)], (40.0, 0.0)),
+        ([(0, 30), (630, 640), (1250, 1260)], (50.0, 600.0)),  # the second pause is one between two calls
     ],
 )
 def test_time_between_commands_is_time_in_which_none_runs(spans, expected):
-    at = lambda second: f"2026-01-01T00:00:{second:02}+00:00"  # noqa: E731
+    at = lambda second: f"2026-01-01T00:{second // 60:02}:{second % 60:02}+00:00"  # noqa: E731
     jobs = pd.DataFrame([(at(a), at(b)) for a, b in spans], columns=["started_at", "finished_at"])
     assert between_commands(jobs) == expected

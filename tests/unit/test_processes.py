@@ -1,11 +1,16 @@
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
-from vitbench.processes import KILLED, each_from_a_process, in_a_process
+from vitbench import processes
+from vitbench.processes import KILLED, in_a_process
 from vitbench.progress import UserError
 
 
@@ -55,22 +60,45 @@ def test_what_the_user_can_mend_reaches_the_caller():
         in_a_process(_refuse, (), 30)
 
 
-def _count(last):
-    yield {"n": 1}
-    yield {"n": 2}
-    if last == "fails":
-        raise MemoryError("no room")
-    if last == "is killed":
-        os.kill(os.getpid(), signal.SIGKILL)
+def _is_killed():
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize(
-    ("last", "end"),
-    [
-        ("ends", []),
-        ("fails", [{"status": "failed", "error": "MemoryError: no room"}]),
-        ("is killed", [{"status": "failed", "error": KILLED}]),
-    ],
-)
-def test_what_was_found_before_the_end_is_not_lost(last, end):
-    assert list(each_from_a_process(_count, (last,))) == [{"n": 1}, {"n": 2}, *end]
+def test_one_that_is_killed_is_told():
+    assert in_a_process(_is_killed, (), float("inf")) == {"status": "failed", "error": KILLED}
+
+
+def _temporary_folder():
+    folder = tempfile.mkdtemp()
+    assert os.environ["TMPDIR"] in folder
+    return {"status": "measured", "folder": folder}
+
+
+def test_what_it_leaves_in_its_folder_is_gone():
+    assert not Path(in_a_process(_temporary_folder, (), float("inf"))["folder"]).exists()
+
+
+PARENT = """
+import sys, time
+from vitbench import processes
+from vitbench.processes import in_a_process
+
+def child():
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+import os
+if __name__ == "__main__":
+    in_a_process(child, (), float("inf"))
+"""
+
+
+def test_it_ends_with_the_process_that_started_it(tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT)
+    found = os.environ | {"PYTHONPATH": str(Path(processes.__file__).parents[1])}
+    command = [sys.executable, "parent.py"]
+    parent = subprocess.Popen(command, cwd=tmp_path, env=found, stdout=subprocess.PIPE, text=True)
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.communicate()
+    assert psutil.wait_procs([child], timeout=20)[1] == []

@@ -79,3 +79,10 @@ def test_a_builder_that_is_not_there_is_told_before_anything_is_imported(package
 def test_a_builder_that_is_there_or_installed_is_let_through(package):
     for builder in ("mine.net:build", "mine.net:WIDTH", "keras.applications:MobileNetV2"):
         source_code.check_builders(parse({"models": {"own": {"builder": builder}}}))
+
+
+@pytest.mark.parametrize("step", ["parity", "throughput"])
+@pytest.mark.parametrize("files", ["execution/*.py", "models/*.py", "native/*_vit.py"])
+def test_what_is_measured_counts_whichever_backend_it_is_written_for(step, files):
+    files = set(Path(source_code.__file__).parent.glob(files))
+    assert files <= {Path(file) for file in source_code.source_files(f"vitbench.steps.{step}")}

@@ -1,6 +1,6 @@
 import pytest
 
-from vitbench.execution import Plan, candidates, variations
+from vitbench.execution import PUBLISHED, Plan, candidates, variations
 from vitbench.steps.tune import choose, hopeless, search
 
 PLAIN, COMPILED = Plan(jit_compile=False), Plan(jit_compile=True)
@@ -64,6 +64,7 @@ def test_what_is_good_is_varied_further_and_the_choice_follows_from_the_record()
         (LONG, {"step_alone_seconds": 0.0496}, "since only 0.4\u202f% of a step is spent in Keras' loop"),
         (LONG, {}, None),
         (Plan(True, augmentation="outside"), {"same_batch_step_seconds": 0.1}, None),
+        (Plan(True, augmentation="outside", feeding="arrays"), {"same_batch_step_seconds": 0.1}, None),
     ],
 )
 def test_a_variation_is_not_begun_if_what_it_changes_takes_hardly_any_time(plan, steps, reason):
@@ -102,7 +103,7 @@ def test_a_failed_candidate_is_recorded_and_loses():
 def test_without_a_measurement_the_default_stays_and_says_so():
     measure, _ = answers({PLAIN: None, COMPILED: None})
     plan, reason = choose(search([PLAIN, COMPILED], [], measure, 100))
-    assert plan == PLAIN and "no candidate could be measured" in reason
+    assert plan == PUBLISHED and "no candidate could be measured" in reason
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch", "tensorflow"])
@@ -114,3 +115,10 @@ def test_what_is_tried_on_each_backend(backend):
     assert changes[0]["feeding"] == ("arrays" if backend == "tensorflow" else "device")
     assert changes[-1] == {"augmentation": "outside", "feeding": "batches"}
     assert ({"steps_per_execution": 8} in changes) == (backend != "torch")
+
+
+def test_where_nothing_could_be_measured_a_plan_that_failed_is_not_chosen():
+    failed = {"plan": COMPILED.as_dict(), "status": "failed", "error": "no compiler"}
+    late = {"plan": ON_DEVICE.as_dict(), "status": "abandoned", "error": "late"}
+    assert choose([failed, late])[0] == ON_DEVICE
+    assert choose([failed])[0] == PUBLISHED

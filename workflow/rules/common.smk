@@ -27,7 +27,9 @@ if not CONFIG.exists():
         path.write_text(experiment.model_dump_json(indent=2))
 
 # Of the runs that have come to their end alone: snakemake --cores 1 --allowed-rules all tables report
-ONLY_REPORT = set(workflow.dag_settings.allowed_rules) == {"all", "tables", "report"}
+ONLY_REPORT = workflow.dag_settings is not None and (
+    set(workflow.dag_settings.allowed_rules) == {"all", "tables", "report"}
+)
 
 PATHS = Results.of(experiment.experiment)
 RESULTS = str(PATHS.root)
@@ -35,8 +37,11 @@ LOGS = f"{RESULTS}/logs"
 GPUS_PER_JOB = 0 if experiment.accelerator == "cpu" else 1
 RUNS, TIMINGS = jobs(experiment)
 
+# --cores counts this machine's; for a cluster there is --jobs instead.
+ON_A_CLUSTER = workflow.global_resources["_cores"].value is None
+
 # profiles/default, which Snakemake reads beside a --profile, counts the device of this machine. A cluster counts its own.
-if not workflow.local_exec and getattr(workflow.global_resources.get("gpu"), "value", None) == 1:
+if ON_A_CLUSTER and getattr(workflow.global_resources.get("gpu"), "value", None) == 1:
     del workflow.global_resources["gpu"]
 
 # One mechanism puts the package and the config into every environment, conda's or not, here or on a cluster's node; and
@@ -83,7 +88,12 @@ def code(step):
 
 
 def timed_threads():
-    """All cores on a CPU, since whatever runs beside a timed job would change its time; else an equal share per GPU."""
+    """All cores on a CPU, since whatever runs beside a timed job would change its time; else an equal share per GPU.
+
+    On a cluster its profile says how many, as cpus_per_task.
+    """
+    if ON_A_CLUSTER:
+        return 1
     gpus = (GPUS_PER_JOB and workflow.global_resources.get("gpu").value) or 1
     return max(1, (workflow.cores or 1) // gpus)
 

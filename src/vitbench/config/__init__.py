@@ -61,6 +61,7 @@ class Throughput(Section):
         10, description="Steps of a round before the clock starts; rounds go on until they get no faster."
     )
     warmup_seconds: float = Field(60, gt=0, description="No round begins after so long.")
+    limit_seconds: float = Field(1800, gt=0, description="Longest time for one phase at one batch size.")
     native_compiled: bool = Field(
         True, description="Whether torch.compile makes the native step, too; on a CPU that takes minutes."
     )
@@ -261,6 +262,7 @@ class Config(Section):
                 chosen["epochs"] = self.epochs_of(model)
         if model is not None and step == "parity":
             chosen["reference"] = self.reference_of(model)
+            chosen["native_compiled"] = self.throughput.native_compiled
             chosen["executions"] = self.executions_of(model).model_dump(mode="json")
         if model is not None and step != "init":
             chosen["validation_fraction"] = dump["dataset"]["validation_fraction"]

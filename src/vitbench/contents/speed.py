@@ -98,8 +98,9 @@ def shares_table(throughput: pd.DataFrame) -> Html:
     ]
     caption = (
         "What a training step spends its time on, by the difference of loops that take turns: fit as it is, fit on one "
-        "batch that is on the device already, and the step called again and again on that batch. A callback that "
-        "reads the loss, as a progress bar does, waits for the device at each step."
+        "batch that is on the device already, and the step called again and again on that batch. TensorFlow keeps it "
+        "on the host, so that copying it to a GPU counts as the step. A callback that reads the loss, as a progress "
+        "bar does, waits for the device at each step."
     )
     return condensed(rows, caption, "shares", numeric=list(rows[0])[4:] if rows else ())
 
@@ -154,8 +155,8 @@ def memory_table(throughput: pd.DataFrame) -> Html:
         for row in done.itertuples()
     ]
     caption = (
-        "Largest memory of the process so far, which measures inference first: the host's as the kernel counts it, the "
-        "frameworks' own code included; the device's as the allocator counts it."
+        "Largest memory of the measurement's process: the host's as the kernel counts it, the frameworks' own code "
+        "included; the device's as the allocator counts it."
     )
     return condensed(rows, caption, "memory", numeric=["Batch size", *known])
 

@@ -7,9 +7,10 @@ if TYPE_CHECKING:
 
 
 _OUT_OF_MEMORY = (
-    *("MemoryError", "Unable to allocate", "std::bad_alloc"),  # Python, NumPy, C++
-    *("RESOURCE_EXHAUSTED", "ResourceExhaustedError"),  # XLA, TensorFlow
-    *("OutOfMemoryError", "CUDA out of memory", "DefaultCPUAllocator: "),  # torch
+    *("memoryerror", "unable to allocate", "std::bad_alloc"),  # Python, NumPy, C++
+    *("resource_exhausted", "resourceexhaustederror"),  # XLA, TensorFlow
+    *("outofmemoryerror", "defaultcpuallocator: "),  # torch
+    *("out of memory", "out_of_memory", "status_alloc_failed"),  # CUDA, cuBLAS, cuDNN
 )
 
 
@@ -102,7 +103,7 @@ def peak_device_memory_bytes() -> int | None:
 
 def out_of_memory(error: str) -> bool:
     """Whether `error`, an exception's type and message, says that memory ran out, in the words of any backend."""
-    return any(words in error for words in _OUT_OF_MEMORY)
+    return any(words in error.lower() for words in _OUT_OF_MEMORY)
 
 
 def out_of_host_memory(error: BaseException) -> bool:

@@ -46,6 +46,8 @@ def steps_alone(model: keras.Model, batches, steps: int, clock: Callable[[], flo
 
     def all_steps(*state_and_iterator):
         *state, iterator = state_and_iterator
+        if isinstance(iterator, list):  # torch is handed the batches, and compiles anew for every number of them
+            iterator = iterator[:1]
         model.steps_per_execution = per_call
         synchronize()
         began = clock()

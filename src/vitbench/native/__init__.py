@@ -4,9 +4,6 @@ From the same weights, the same computation, as the step parity shows; written a
 is timed beside the Keras model, to see what Keras costs, and takes part in nothing else.
 """
 
-import importlib
-from dataclasses import replace
-
 import numpy as np
 
 from vitbench.agreement import Quantities
@@ -17,7 +14,10 @@ from vitbench.native.settings import Settings, Weights
 
 def build(backend: str, p: ViT, normalization: dict, weights: Weights, settings: Settings):
     """A Native of `backend`: train, infer, gradients and placed, as either module here has them."""
-    module = importlib.import_module(f"vitbench.native.{backend}_vit")
+    if backend == "jax":
+        from vitbench.native import jax_vit as module
+    else:
+        from vitbench.native import torch_vit as module
     return module.Native(p, normalization, weights, settings)
 
 
@@ -31,7 +31,7 @@ def quantities(
     backend: str, p: ViT, normalization: dict, weights: Weights, settings: Settings, batches: Batches
 ) -> Quantities:
     """What vitbench.sameness.quantities finds of the Keras model, but for the state, which a ViT has none of."""
-    model = build(backend, still(p), normalization, weights, replace(settings, compiled=False))
+    model = build(backend, still(p), normalization, weights, settings)
     found = {"logits": model.infer(batches[0][0])}
     found |= {f"gradient/{path}": value for path, value in model.gradients(*batches[0]).items()}
     losses = np.array([float(model.train(*batches[step])) for step in range(len(batches))])

@@ -32,7 +32,7 @@ class Subject:
 
         first, warm, steps = self._warmed(step)
         blocks, single, _ = self._timed(step, steps)
-        return {"phase": "infer", "first_step_seconds": first, **warm, **timing.steady(blocks, single)}
+        return {"first_step_seconds": first, **warm, **timing.peaks(), **timing.steady(blocks, single)}
 
     def train(self) -> dict:
         def step(i: int) -> None:
@@ -42,10 +42,9 @@ class Subject:
         first, warm, steps = self._warmed(step)
         meter = energy.Meter(execution.device()["type"] == "gpu")
         blocks, single, same = self._timed(step, steps, lambda i: self.model.train(*kept), meter)
-        values = timing.steady(blocks, single)
+        values = timing.peaks() | timing.steady(blocks, single)
         half = self.batches.resized(steps=1, batch_size=max(1, self.batches.batch_size // 2))
         return {
-            "phase": "train",
             "first_step_seconds": first,
             "recompile_seconds": timing.called(lambda i: self.model.train(*half[i]), 1),
             **warm,

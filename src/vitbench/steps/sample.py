@@ -30,7 +30,7 @@ def run(config: Config, results: Results, model: str, backend: str, import_secon
     trained = timing.train_blocks(network, timing.lasting(training, warm.step_seconds, BLOCK_SECONDS), blocks=1)
     evaluation = in_even_batches(*data["validation"], most=config.training.batch_size)
     first_inference_seconds = timing.first_inference(network, evaluation)
-    _, inferred, _ = timing.infer(network, evaluation, 1, BLOCK_SECONDS, blocks=1, at_least=BLOCK_SECONDS)
+    _, _, inferred, _ = timing.infer(network, evaluation, 1, BLOCK_SECONDS, blocks=1, at_least=BLOCK_SECONDS)
     content = {
         "schema_version": SCHEMA_VERSION,
         **{"experiment": config.experiment, "model": model, "backend": backend},

@@ -60,7 +60,23 @@ def _jobs(config: Config, results: Results) -> pd.DataFrame:
     """When each command of this experiment last began and ended, in the order of their beginning."""
     rows = [read_json(path) for path in (results.root / "logs").rglob("*.json")]
     jobs = pd.DataFrame(rows, columns=COLUMNS["jobs"]).sort_values("started_at", ignore_index=True)
-    return jobs[jobs["model"].isna() | jobs["model"].isin(list(config.models.parameters()))]
+    return jobs[[_takes_part(row, config) for row in jobs.itertuples()]]
+
+
+def _takes_part(row, config: Config) -> bool:
+    """Whether the config still asks for a job; what an earlier one asked for may lie beside it."""
+    if pd.isna(row.model):
+        return True
+    if row.model not in config.models.parameters():
+        return False
+    backends = {backend for model, backend in config.contestants() if model == row.model}
+    known = {
+        "backend": backends | {config.reference_of(row.model)},
+        "execution": {*config.executions_of(row.model).train, *config.executions_of(row.model).throughput},
+        "precision": set(config.precisions),
+        "seed": set(config.seeds_of(row.model)),
+    }
+    return all(pd.isna(value := getattr(row, key)) or value in values for key, values in known.items())
 
 
 def _found(config: Config, results: Results, job: Job) -> dict:

@@ -1,14 +1,12 @@
 """throughput: training and inference steps per second in steady state, on nothing but steps, device-synchronised.
 
-Each batch size is measured in a process of its own, so that its cold start and its memory are its own, and one that is
-too large ends with a row and not with the job.
+Each phase at each batch size is measured in a process of its own, so that its cold start and its memory are its own,
+and one that is too large, or hangs, ends with a row and not with the job.
 """
-
-from collections.abc import Iterator
 
 from vitbench import execution
 from vitbench.config import Config
-from vitbench.processes import KILLED, each_from_a_process
+from vitbench.processes import KILLED, in_a_process
 from vitbench.progress import Bar
 from vitbench.records import THROUGHPUT_VALUES, Job, gate, write_throughput
 from vitbench.results import Results
@@ -20,20 +18,22 @@ def run(config: Config, results: Results, job: Job) -> str:
     """Times `job` at each batch size and returns its status. Raises records.Gated if parity failed."""
     warning = gate(config, results, job)
     bar = Bar(f"throughput {job}", len(config.batch_sizes()) * len(PHASES), "measurement")
-    measurements, environment, too_large = [], None, None
+    measurements, environment, too_large = [], None, {}
     for batch_size in sorted(config.batch_sizes()):
-        if too_large:
-            error = f"not tried, since {too_large} images per step were too many"
-            rows = {phase: {"status": "out_of_memory", "error": error} for phase in PHASES}
-        else:
-            rows, found = gathered(each_from_a_process(_measure, (config, results, job, batch_size)))
-            environment = environment or found
-        for phase, row in rows.items():
+        for phase in PHASES:
+            if phase in too_large:
+                error = f"not tried, since {too_large[phase]} images per step were too many"
+                row = {"status": "out_of_memory", "error": error}
+            else:
+                limit = config.throughput.limit_seconds
+                outcome = in_a_process(_measure, (config, results, job, batch_size, phase), limit)
+                row = row_of(outcome, limit)
+                environment = environment or outcome.get("environment")
+            if row["status"] == "out_of_memory":
+                too_large.setdefault(phase, batch_size)
             keys = {"phase": phase, "batch_size": batch_size}
             measurements.append(dict.fromkeys(THROUGHPUT_VALUES) | keys | row)
             bar.advance(images_per_second=row.get("images_per_second") or float("nan"))
-            if row["status"] == "out_of_memory":
-                too_large = too_large or batch_size
     bar.close()
     statuses = [row["status"] for row in measurements]
     status = "completed" if "completed" in statuses else statuses[0]
@@ -42,26 +42,21 @@ def run(config: Config, results: Results, job: Job) -> str:
     return status
 
 
-def gathered(outcomes: Iterator[dict]) -> tuple[dict[str, dict], dict | None]:
-    """The rows of tables/throughput by phase, those that are missing with a reason; and the environment, if known."""
-    rows, process, lost = {}, {}, {"status": "failed", "error": "the process ended too early"}
-    for outcome in outcomes:
-        if "phase" in outcome:
-            rows[outcome["phase"]] = outcome | {"status": "completed"}
-        elif "error" in outcome:
-            full = execution.out_of_memory(outcome["error"]) or outcome["error"] == KILLED
-            lost = {"status": "out_of_memory" if full else "failed", "error": outcome["error"]}
-        else:
-            process = outcome
-    peak = process.get("device_peak_flops_per_second")
-    for row in rows.values():
-        achieved = row["achieved_flops_per_second"]
-        row |= {"device_peak_flops_per_second": peak, "mfu": achieved / peak if achieved and peak else None}
-    return {phase: rows.get(phase, lost) for phase in PHASES}, process.get("environment")
+def row_of(outcome: dict, limit_seconds: float) -> dict:
+    """The row of tables/throughput, if there is one, else why there is none, from what a process left."""
+    if outcome["status"] == "abandoned":
+        return {"status": "failed", "error": f"it took longer than throughput.limit_seconds, {limit_seconds:g} s"}
+    if outcome["status"] == "failed":
+        full = execution.out_of_memory(outcome["error"]) or outcome["error"] == KILLED
+        return {"status": "out_of_memory" if full else "failed", "error": outcome["error"]}
+    row, peak = outcome["row"], outcome["device_peak_flops_per_second"]
+    achieved = row["achieved_flops_per_second"]
+    mfu = achieved / peak if achieved and peak else None
+    return row | {"status": "completed", "device_peak_flops_per_second": peak, "mfu": mfu}
 
 
-def _measure(config: Config, results: Results, job: Job, batch_size: int) -> Iterator[dict]:
+def _measure(config: Config, results: Results, job: Job, batch_size: int, phase: str) -> dict:
     import_seconds = execution.start(job.backend, job.precision, config.accelerator, config.allow_cpu)
     from vitbench import measurement
 
-    yield from measurement.of(config, results, job, batch_size, import_seconds)
+    return {"status": "measured", **measurement.of(config, results, job, batch_size, phase, import_seconds)}

@@ -87,6 +87,8 @@ def search(
 def hopeless(plan: Plan, best: dict) -> str | None:
     """Why `plan` cannot beat the `best` record: what it changes was too small a part of that one's step. Else None."""
     before, step = Plan(**best["plan"]), best["step_seconds"]
+    if plan.augmentation != before.augmentation:
+        return None  # what it would save is in the step itself
     if plan.feeding != before.feeding:
         part, what = step - best["same_batch_step_seconds"], "waiting for its batch"
     elif plan.steps_per_execution != before.steps_per_execution:
@@ -104,7 +106,12 @@ def choose(candidates: list[dict]) -> tuple[Plan, str]:
     """
     best = _best(candidates)
     if not best:
-        return Plan(**candidates[0]["plan"]), "no candidate could be measured, so the one that is likeliest to be fast"
+        left = next((c for c in candidates if c["status"] != "failed"), None)
+        plan = Plan(**left["plan"]) if left else execution.PUBLISHED
+        return (
+            plan,
+            "no candidate could be measured, so the one that is likeliest to be fast of those that did not fail",
+        )
     measured = sum(c["status"] == "measured" for c in candidates)
     others = len(candidates) - measured
     reason = f"least predicted time, {best['predicted_seconds']:.1f} s, of {measured} measured"
