@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from tqdm import tqdm
-
 from vitbench.results import write_json
 from vitbench.times import process_times
 
@@ -57,6 +55,8 @@ def say(message: str) -> None:
     """One line for the person and for the log."""
     if _terminal is not sys.stderr:
         log.info(message)
+    from tqdm import tqdm
+
     tqdm.write(message, file=_terminal)
 
 
@@ -64,6 +64,8 @@ class Bar:
     """Steps done, time left and the latest figures of one job; on a file or pipe a line at most every ten seconds."""
 
     def __init__(self, title: str, total: int, unit: str, done: int = 0):
+        from tqdm import tqdm
+
         self._live = _terminal.isatty()
         self._title, self._unit = title, unit
         looks = {"file": _terminal, "disable": not self._live, "leave": True, "dynamic_ncols": True}
@@ -82,7 +84,7 @@ class Bar:
             self._said = now
             left = (now - self._began) / (self._done - self._done_before) * (self._total - self._done)
             words = ", ".join(f"{name} {value}" for name, value in shown.items())
-            tqdm.write(
+            self._bar.write(
                 f"{self._title}: {self._unit} {self._done}/{self._total}, {words}, {left:.0f} s left", file=_terminal
             )
 

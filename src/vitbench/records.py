@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from vitbench import agreement, environment
+from vitbench import environment
 from vitbench.config import SCHEMA_VERSION, Config
 from vitbench.results import Results, read_json, whole, write_json
 from vitbench.times import process_times
@@ -177,6 +175,8 @@ def write_unfinished(config: Config, results: Results, job: Job, error: BaseExce
 
 def write_unproven(results: Results, model: str, backend: str, error: BaseException) -> None:
     """Leaves the verdict on a backend that could not compute what is compared: it failed."""
+    import numpy as np
+
     with whole(results.parity_quantities(model, backend)) as path, path.open("wb") as file:
         np.savez(file)
     verdict = {"schema_version": SCHEMA_VERSION, "passed": False, "error": f"{type(error).__name__}: {error}"}
@@ -188,6 +188,8 @@ def gate(config: Config, results: Results, job: Job) -> str | None:
 
     What is native passes for itself alone. Raises Gated, which says what failed, if the config does not.
     """
+    from vitbench import agreement
+
     verdict = read_json(results.parity(job.model, job.backend))
     native = job.execution == "native"
     failed = [r for r in verdict["quantities"] if not r["passed"] and (r["execution"] == "native") == native]

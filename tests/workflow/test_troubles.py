@@ -101,6 +101,61 @@ def test_a_batch_size_that_is_too_large_is_a_row_and_ends_the_sweep(project):
         assert by_size[4_000_000][phase]["error"] == "not tried, since 2000000 images per step were too many"
 
 
+DEADLY = """
+import os
+import signal
+import sys
+from pathlib import Path
+
+import keras
+
+
+def build(input_shape, classes):
+    if Path("armed").exists() and keras.backend.backend() == "torch" and "parity" in sys.argv:
+        print("about to be killed", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(classes)])
+"""
+
+
+def test_a_backend_whose_job_is_killed_stops_no_other_and_the_report_is_made(project):
+    (project / "deadly.py").write_text(DEADLY)
+    (project / "armed").touch()
+    overlay = project / "deadly.yaml"
+    settings = {"experiment": "killed", "models": {"vit": None, "deadly": {"builder": "deadly:build"}}, "seeds": [0]}
+    overlay.write_text(json.dumps(settings | {"backends": ["jax", "torch"]}))
+    ran = snakemake(project, *TINY, str(overlay))
+    assert ran.returncode != 0 and "results/killed/report.html says what failed" in ran.stderr
+    killed = project / "results" / "killed"
+    for name in ("runs", "throughput"):
+        table = pd.read_parquet(killed / "tables" / f"{name}.parquet").set_index("backend")
+        assert set(table.loc[["jax"], "status"]) == {"completed"}
+        assert set(table.loc[["torch"], "status"]) == {"failed"}
+        assert set(table.loc[["torch"], "error"]) == {"parity left no result; it said last: about to be killed"}
+    (failure,) = pd.read_parquet(killed / "tables" / "failures.parquet").to_dict("records")
+    assert (failure["step"], failure["names"]) == ("parity", "deadly · torch")
+    assert "about to be killed" in (killed / "report.html").read_text()
+
+    (project / "armed").unlink()
+    finished = {path: path.stat().st_mtime_ns for path in (killed / "runs").rglob("metrics.json")}
+    ran = snakemake(project, *TINY, str(overlay))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert set(pd.read_parquet(killed / "tables" / "runs.parquet")["status"]) == {"completed"}
+    assert all(path.stat().st_mtime_ns == made for path, made in finished.items()), "what was finished was not repeated"
+
+
+def test_a_report_of_what_there_is_can_be_had_at_any_time(project):
+    (project / "early.yaml").write_text("experiment: early\nbackends: [jax]\nseeds: [0, 1]\n")
+    early = project / "results" / "early"
+    run = early / "runs/vit/jax/tuned/float32/seed0/metrics.json"
+    ran = snakemake(project, *TINY, "early.yaml", str(run.relative_to(project)))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    ran = snakemake(project, *TINY, "early.yaml", "--allowed-rules", "all", "tables", "report")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert pd.read_parquet(early / "tables/runs.parquet")["status"].tolist() == ["completed", "missing"]
+    assert "was not begun" in (early / "report.html").read_text()
+
+
 def test_a_diverged_run_is_a_row_and_the_report_is_made(project):
     ran = snakemake(
         project,
