@@ -11,7 +11,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo test slurm-test lint format lock schema
+.PHONY: help demo test env-test slurm-test lint format lock schema
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: $(READY) ## run the whole benchmark on 1 797 handwritten digits and print 
 
 test: $(READY) lint ## lint and run the tests
 	python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+env-test: $(READY) ## install what each conda environment lists afresh, and run its rules' commands there
+	python -m pytest tests/environments $(PYTEST_ARGS)
 
 slurm-test: $(READY) ## start a throw-away SLURM here, run the workflow on it and tear it down; needs root and Debian
 	tests/slurm/install

@@ -60,6 +60,7 @@ AccountingStorageHost=127.0.0.1
 AccountingStoragePort={slurmdbd_port}
 AccountingStoragePass={folder}/munge/socket
 AccountingStorageTRES=gres/gpu
+AccountingStoreFlags=job_comment
 """
 SLURMDBD_CONF = """
 AuthType=auth/munge

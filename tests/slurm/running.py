@@ -14,12 +14,14 @@ EDITS = {
     "slurm-init-seconds-before-status-checks: 20": "slurm-init-seconds-before-status-checks: 2",
     "latency-wait: 60": "latency-wait: 5",
     "mem_mb: 16000 * attempt": "mem_mb: 3000 * attempt",
-    "cpus_per_task: 8": "cpus_per_task: 1",
+    **{f"  {rule}: 8\n": f"  {rule}: 1\n" for rule in ("tune", "parity", "sample", "throughput", "train")},
 }
-WITHOUT_ACCOUNTING = {
-    "# slurm-status-command": "slurm-status-command",
-    "# slurm-no-account": "slurm-no-account",
+GRES = {
+    "    # gpu: 0": "    gpu: 0",
+    "    # gres: gpu:1": "    gres: gpu:1",
+    **{f"  # {rule}: {{": f"  {rule}: {{" for rule in ("tune", "parity", "sample", "throughput")},
 }
+WITHOUT_ACCOUNTING = {"# slurm-no-account": "slurm-no-account"}
 
 
 def edit_profile(project: Path, edits: dict[str, str]) -> None:

@@ -10,12 +10,14 @@ import pytest
 from slurm.running import EDITS, WITHOUT_ACCOUNTING, edit_profile, ended, snakemake
 
 ACCOUNTING = False
-DEMO = ("--configfile", "config.yaml", "workflow/presets/demo.yaml")
+DEMO = ("--configfile", "config.yaml", "workflow/presets/demo.yaml", "gpus.yaml")
 
 
 @pytest.fixture(scope="module")
 def demo(cluster, project):
     edit_profile(project, EDITS | WITHOUT_ACCOUNTING)
+    # as on a cluster: a GPU for each job, though what is behind it here is none; one seed, for the sake of time
+    (project / "gpus.yaml").write_text("accelerator: auto\nallow_cpu: true\nseeds: [0]\n")
     ended(cluster, project, snakemake(cluster, project, *DEMO), seconds=900)
     return project / "results" / "demo"
 

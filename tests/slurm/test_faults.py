@@ -16,7 +16,7 @@ import pytest
 from backends.by_hand import CONFIG
 from backends.processes import environment
 from slurm.cluster import Cluster
-from slurm.running import EDITS, edit_profile, ended, snakemake, until
+from slurm.running import EDITS, GRES, edit_profile, ended, snakemake, until
 
 ACCOUNTING = True
 SEEDS = [0, 1, 2, 3]
@@ -34,6 +34,8 @@ def build(input_shape, classes):
 """
 SETTINGS = CONFIG | {
     "experiment": "faults",
+    "accelerator": "auto",
+    "allow_cpu": True,
     "models": CONFIG["models"] | {"broken": {"builder": "broken:build"}},
     "backends": ["torch"],
     "baseline": {"model": "broken", "backends": ["torch"], "seeds": [0]},
@@ -43,7 +45,9 @@ SETTINGS = CONFIG | {
     "training": CONFIG["training"] | {"epochs": EPOCHS},
 }
 # Too little at first for a process that holds torch, and too little again at the second attempt.
-LITTLE_MEMORY = {"  throughput: *timed\n": "  throughput:\n    <<: *timed\n    mem_mb: 200 * attempt\n"}
+LITTLE_MEMORY = {
+    '  throughput: {gpu: 0, gres: "gpu:1"}\n': '  throughput: {gpu: 0, gres: "gpu:1", mem_mb: 700 * attempt}\n'
+}
 
 
 class Runs:
@@ -79,7 +83,7 @@ def ran(cluster, project):
     """The experiment after four kinds of fault: (results, what Snakemake said, epochs kept when it was hit by seed)."""
     (project / "broken.py").write_text(BROKEN)
     (project / "faults.yaml").write_text(json.dumps(SETTINGS))
-    edit_profile(project, EDITS | LITTLE_MEMORY)
+    edit_profile(project, EDITS | GRES | LITTLE_MEMORY)
     runs, hit = Runs(cluster, project / "results" / "faults"), {}
     workflow = snakemake(cluster, project, "--configfile", "config.yaml", "faults.yaml")
 
@@ -122,8 +126,14 @@ def untouched(ran, tmp_path_factory):
     (folder / "config.json").write_text(json.dumps(SETTINGS))
     shutil.copy(ran[0].parents[1] / "broken.py", folder)
     for seed in SEEDS:
-        command = [sys.executable, "-m", "vitbench", "train", "--config", "config.json", "--model", "vit"]
-        subprocess.run([*command, "--backend", "torch", "--seed", str(seed)], cwd=folder, env=environment(), check=True)
+        # on one core, as there: another number of threads adds up in another order
+        command = ["taskset", "-c", "0", sys.executable, "-m", "vitbench", "train", "--config", "config.json"]
+        subprocess.run(
+            [*command, "--model", "vit", "--backend", "torch", "--seed", str(seed)],
+            cwd=folder,
+            env=environment() | {"OMP_NUM_THREADS": "1"},
+            check=True,
+        )
     return folder / "results" / "faults"
 
 
@@ -165,7 +175,7 @@ def test_a_job_that_ran_out_of_memory_is_repeated_with_more(ran, cluster):
     memory = [int(found.rstrip("MG").split(".")[0]) for *_, found in attempts]
     of_vit = [i for i, (_, state, _) in enumerate(attempts) if state.startswith(("OUT_OF_MEMORY", "FAILED"))]
     assert of_vit, attempts
-    assert memory[0] == 200 and max(memory) > 200, attempts
+    assert memory[0] == 700 and max(memory) > 700, attempts
     table = pd.read_parquet(ran[0] / "tables/throughput.parquet").query("model == 'vit'")
     assert set(table["status"]) == {"completed"}
 
@@ -178,6 +188,11 @@ def test_one_that_failed_by_the_config_is_not_repeated_and_is_told(ran, cluster)
     assert failure["step"] == "parity" and "ValueError: options.width is 0" in failure["last_lines"]
     assert "ValueError: options.width is 0" in (results / "report.html").read_text()
     assert [state for _, state, _ in states(cluster, "parity")] == ["COMPLETED"] * 2
+
+
+def test_a_job_sees_the_gpu_that_gres_gave_it(ran):
+    seen = [json.loads(path.read_text())["variables"] for path in ran[0].glob("runs/vit/*/*/*/*/environment.json")]
+    assert {variables["CUDA_VISIBLE_DEVICES"] for variables in seen} <= {"0", "1"} and len(seen) == len(SEEDS)
 
 
 def test_checkpoints_are_gone(ran):

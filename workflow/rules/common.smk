@@ -90,7 +90,7 @@ def code(step):
 def timed_threads():
     """All cores on a CPU, since whatever runs beside a timed job would change its time; else an equal share per GPU.
 
-    On a cluster its profile says how many, as cpus_per_task.
+    On a cluster its profile says how many.
     """
     if ON_A_CLUSTER:
         return 1

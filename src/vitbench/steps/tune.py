@@ -13,7 +13,7 @@ from vitbench.config import SCHEMA_VERSION, Config
 from vitbench.execution import Plan
 from vitbench.numerals import percent
 from vitbench.processes import in_a_process
-from vitbench.progress import log, say
+from vitbench.progress import UserError, log, say
 from vitbench.records import Job
 from vitbench.results import Results, read_json, write_json
 from vitbench.times import process_times
@@ -28,7 +28,15 @@ LONGEST_BLOCK_SECONDS = 4.0
 
 def run(config: Config, results: Results, model: str, backend: str, precision: str) -> None:
     job = Job(model, backend, "tuned", precision)
-    measure = lambda plan, limit: in_a_process(_measure, (config, results, job, plan), limit)  # noqa: E731
+
+    def measure(plan: Plan, limit: float) -> dict:
+        try:
+            return in_a_process(_measure, (config, results, job, plan), limit)
+        except execution.DeviceError:
+            raise
+        except UserError as error:
+            return {"status": "failed", "error": str(error)}
+
     augmented = config.models.augmented(model)
     first, changes = execution.candidates(backend, augmented), execution.variations(backend, augmented)
     candidates = search(first, changes, measure, config.tuning.budget_seconds)
