@@ -3,6 +3,7 @@
 The Keras example as a bare script, beside the published execution as the step train runs it: the same images, batch
 size, validation images and epochs, each a fit of one epoch in the same process, taking turns. For each backend, in a
 process of its own: the median over rounds of vitbench's seconds ÷ the bare script's, with the least and the largest.
+In vitbench's are those of the checkpoint, once per epoch, which the bare script has none of; they stand beside.
 """
 
 import statistics
@@ -89,7 +90,9 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
     import numpy as np
 
     from vitbench import models, optimization
+    from vitbench.checkpoint import Checkpoint
     from vitbench.feeding import Batches, Epochs, in_even_batches
+    from vitbench.journal import Journal
     from vitbench.progress import Bar
     from vitbench.steps.train import Record
 
@@ -104,6 +107,14 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
     parts = models.build("vit", config.models.vit, manifest)
     published = execution.assemble(parts, execution.PUBLISHED, optimization.build(config.training, 1, n - held_out))
 
+    found = {"bare": [], "vitbench": [], "checkpoint": []}
+
+    class Timed(Checkpoint):
+        def keep(self, *arguments):
+            began = time.perf_counter()
+            super().keep(*arguments)
+            found["checkpoint"].append(time.perf_counter() - began)
+
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = keras.callbacks.ModelCheckpoint(
             f"{folder}/example.weights.h5", monitor="val_accuracy", save_best_only=True, save_weights_only=True
@@ -116,12 +127,12 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
 
         def vitbench_epoch(round_):
             batches = Batches(images[:-held_out], labels[:-held_out], batch_size, seed=round_)
-            record = Record(parts.classifier, Path(folder, "ours.weights.h5"), Bar("", 1, "epoch"))
+            journal = Journal.of(None, 0.0, 0.0)
+            record = Record(parts.classifier, Timed(Path(folder), {}), journal, Bar("", 1, "epoch"))
             validation = in_even_batches(images[-held_out:], labels[-held_out:], most=batch_size)
             options = {"validation_data": validation, "callbacks": [Epochs(batches), record], "verbose": 0}
             published.fit(batches.fed(), epochs=1, shuffle=False, **options)
 
-        found = {"bare": [], "vitbench": []}
         for round_ in range(ROUNDS + 1):
             for name, epoch in (("bare", bare_epoch), ("vitbench", vitbench_epoch)):
                 began = time.perf_counter()
@@ -135,15 +146,17 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
 def main(batch_size: str = "64", steps: str = "4") -> None:
     config = load([Path(__file__).parents[1] / "config.yaml"])
     print(f"ViT at full size, batch {batch_size}, {steps} steps and validation, {ROUNDS} rounds")
-    print(f"{'backend':12}{'bare, s':>10}{'vitbench, s':>13}{'ratio':>8}{'least':>8}{'largest':>9}")
+    print(
+        f"{'backend':12}{'bare, s':>10}{'vitbench, s':>13}{'ratio':>8}{'least':>8}{'largest':>9}{'checkpoint, s':>15}"
+    )
     for backend in BACKENDS:
         found = in_a_process(measure, (backend, config, int(batch_size), int(steps)), float("inf"))
         if "error" in found:
             print(f"{backend:12}{found['error']}")
             continue
         ratios = [ours / bare for bare, ours in zip(found["bare"], found["vitbench"], strict=True)]
-        bare, ours = (statistics.median(seconds) for seconds in found.values())
-        figures = f"{statistics.median(ratios):8.3f}{min(ratios):8.3f}{max(ratios):9.3f}"
+        bare, ours, kept = (statistics.median(seconds) for seconds in found.values())
+        figures = f"{statistics.median(ratios):8.3f}{min(ratios):8.3f}{max(ratios):9.3f}{kept:15.2f}"
         print(f"{backend:12}{bare:10.2f}{ours:13.2f}{figures}", flush=True)
 
 

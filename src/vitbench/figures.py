@@ -250,10 +250,10 @@ def timeline(jobs: pd.DataFrame, narrow: bool = False) -> Drawn:
     backends = [Patch(facecolor=COLOURS[b], label=b) for b in _in_order(jobs["backend"]) if b in COLOURS]
     others = [Patch(facecolor=MUTED, label="no backend")] if jobs["backend"].isna().any() else []
     _legend(figure, [*backends, *others], narrow)
-    total, idle = between_commands(jobs)
+    busy, idle = between_commands(jobs)
     by_step = seconds.groupby(jobs["step"]).sum()
     told = ", ".join(f"{step} {number(by_step[step])} s" for step in steps)
-    return figure, f"{number(total)} s from the first command to the end of the last, {number(idle)} s in none: {told}."
+    return figure, f"{number(busy)} s in which commands ran, {number(idle)} s between them: {told}."
 
 
 @_styled

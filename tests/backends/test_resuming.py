@@ -72,7 +72,7 @@ def arrays(weights: Path) -> list[np.ndarray]:
     return found
 
 
-@pytest.mark.parametrize(("backend", "times"), [("jax", 3), ("torch", 10), ("tensorflow", 3)])
+@pytest.mark.parametrize(("backend", "times"), [("torch", 10), ("jax", 1), ("tensorflow", 1)])
 def test_a_run_that_is_killed_goes_on_after_its_last_epoch(prepared, uninterrupted, tmp_path, backend, times):
     folder, chance = copied(prepared, tmp_path), random.Random(backend)
     kept = [killed(folder, backend, chance, (signal.SIGKILL, signal.SIGTERM)[i % 2]) for i in range(times)]
@@ -113,6 +113,6 @@ def test_a_damaged_checkpoint_is_said_and_not_taken_up(prepared, tmp_path):
 def test_two_processes_are_never_at_one_run(prepared, tmp_path):
     folder = copied(prepared, tmp_path)
     both = [train(folder, "torch") for _ in range(2)]
-    said = sorted((ended(process) for process in both), key=len)
+    said = sorted((ended(process) for process in both), key=lambda words: "waiting" in words)
     assert "waiting for another process to end this run" in said[1] and "had come to its end" in said[1]
-    assert "waiting" not in said[0]
+    assert "waiting" not in said[0] and "had come" not in said[0]

@@ -12,7 +12,8 @@ SHARES = {"step": "compute_seconds_share", "input": "input_seconds_share", "call
 @pytest.fixture(scope="module")
 def found(tmp_path_factory) -> dict[str, dict]:
     folder = tmp_path_factory.mktemp("shares")
-    on_every_backend("backends.shares_worker", str(folder))
+    # one at a time and on one core each, since a step that waits for a core takes longer than what is planted in it
+    on_every_backend("backends.shares_worker", str(folder), at_once=1, variables={"OMP_NUM_THREADS": "1"})
     return {backend: json.loads((folder / f"{backend}.json").read_text()) for backend in BACKENDS}
 
 

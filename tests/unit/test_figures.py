@@ -65,7 +65,7 @@ def test_the_timeline_tells_what_lies_between_the_commands():
         figure, alt = figures.timeline(jobs, narrow=narrow)
         figure.draw_without_rendering()
         assert figure.get_size_inches()[0] <= (4 if narrow else 10)
-        assert alt == "200 s from the first command to the end of the last, 120 s in none: data 20 s, train 60 s."
+        assert alt == "80 s in which commands ran, 120 s between them: data 20 s, train 60 s."
     assert figures.timeline(jobs[:0])[1] == "No command said when it ran."
 
 

@@ -144,18 +144,6 @@ def test_a_backend_whose_job_is_killed_stops_no_other_and_the_report_is_made(pro
     assert all(path.stat().st_mtime_ns == made for path, made in finished.items()), "what was finished was not repeated"
 
 
-def test_a_report_of_what_there_is_can_be_had_at_any_time(project):
-    (project / "early.yaml").write_text("experiment: early\nbackends: [jax]\nseeds: [0, 1]\n")
-    early = project / "results" / "early"
-    run = early / "runs/vit/jax/tuned/float32/seed0/metrics.json"
-    ran = snakemake(project, *TINY, "early.yaml", str(run.relative_to(project)))
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    ran = snakemake(project, *TINY, "early.yaml", "--allowed-rules", "all", "tables", "report")
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert pd.read_parquet(early / "tables/runs.parquet")["status"].tolist() == ["completed", "missing"]
-    assert "was not begun" in (early / "report.html").read_text()
-
-
 def test_a_diverged_run_is_a_row_and_the_report_is_made(project):
     ran = snakemake(
         project,

@@ -26,11 +26,6 @@ if not CONFIG.exists():
     with whole(CONFIG) as path:
         path.write_text(experiment.model_dump_json(indent=2))
 
-# Of the runs that have come to their end alone: snakemake --cores 1 --allowed-rules all tables report
-ONLY_REPORT = workflow.dag_settings is not None and (
-    set(workflow.dag_settings.allowed_rules) == {"all", "tables", "report"}
-)
-
 PATHS = Results.of(experiment.experiment)
 RESULTS = str(PATHS.root)
 LOGS = f"{RESULTS}/logs"
@@ -130,8 +125,12 @@ def reference_quantities(wildcards):
 
 
 def of_interest(paths):
-    """All of them, so that they are made; or, for a report of what there is, those that there are."""
-    return [str(path) for path in paths if path.exists() or not ONLY_REPORT]
+    """All of them, so that they are made; or, for a report of what there is, those that there are.
+
+    That one is asked for by: snakemake --cores 1 --allowed-rules all tables report
+    """
+    only_report = set(workflow.dag_settings.allowed_rules or ()) == {"all", "tables", "report"}
+    return [str(path) for path in paths if path.exists() or not only_report]
 
 
 def every_run(wildcards):
