@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from vitbench import predictions
 from vitbench.config import Config
 from vitbench.records import COLUMNS, jobs
 from vitbench.results import Results, read_json
 
+SAMPLES = 8
+CONTESTANT = ["model", "backend", "execution", "precision"]
 _TEXT = {
     *("experiment", "dataset", "model", "backend", "execution", "precision", "status", "device", "error", "phase"),
     *("jit_compile_effective", "tf32_effective", "keras_version", "backend_version", "python_version", "git_commit"),
@@ -26,6 +29,8 @@ _TEXT = {
         "energy_source",
         "started_at",
         "finished_at",
+        "true_class",
+        "predicted_class",
         "reference_backend",
         "quantity",
         "weight",
@@ -49,12 +54,25 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """A test image, uint8 (height, width, 3), the name of its class, and what was predicted for it.
+
+    predicted: model, backend, execution and precision → the name of the likeliest class and its probability (0–1).
+    """
+
+    image: np.ndarray
+    class_name: str
+    predicted: dict[tuple[str, str, str, str], tuple[str, float]]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """The tables of an experiment, and what stands beside them.
 
     tuning: the content of each tune/<model>/<backend>/<precision>.json with those three as further keys.
     environments: what each job recorded of its machine, its software and what it executed.
     sample: a training image, uint8 (height, width, 3), and the name of its class; None without images.
+    samples: the first test images, with what the contestants take them for; none without images.
     """
 
     config: Config
@@ -66,10 +84,12 @@ class Evidence:
     failures: pd.DataFrame
     jobs: pd.DataFrame
     summaries: pd.DataFrame
+    confusions: pd.DataFrame
     manifest: dict
     tuning: list[dict]
     environments: list[Recorded]
     sample: tuple[np.ndarray, str] | None
+    samples: list[Sample]
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -81,13 +101,15 @@ def load(root: str | Path) -> Evidence:
     results = Results(Path(root))
     manifest = read_json(results.manifest) if results.manifest.exists() else {}
     config = Config.model_validate(read_json(results.root / "config.json"))
+    tables = {name: _table(results.tables / f"{name}.parquet", columns) for name, columns in COLUMNS.items()}
     return Evidence(
         config=config,
         manifest=manifest,
         tuning=_tuning(config, results),
         environments=_recorded(config, results),
         sample=_sample(results, manifest),
-        **{name: _table(results.tables / f"{name}.parquet", columns) for name, columns in COLUMNS.items()},
+        samples=_samples(results, manifest, tables["runs"]),
+        **tables,
     )
 
 
@@ -123,8 +145,27 @@ def _recorded(config: Config, results: Results) -> list[Recorded]:
 
 def _sample(results: Results, manifest: dict) -> tuple[np.ndarray, str] | None:
     """The first training image."""
-    if not results.images("train").exists() or not results.labels("train").exists():
-        return None
-    image = np.array(np.load(results.images("train"), mmap_mode="r")[0])
-    label = int(np.load(results.labels("train"), mmap_mode="r")[0])
-    return image, dict(enumerate(manifest.get("class_names", []))).get(label, str(label))
+    found = _images(results, manifest, "train", 1)
+    return found[0] if found else None
+
+
+def _samples(results: Results, manifest: dict, runs: pd.DataFrame) -> list[Sample]:
+    """The first test images, with what the first completed run of each contestant predicts."""
+    images = _images(results, manifest, "test", SAMPLES)
+    predicted: list[dict] = [{} for _ in images]
+    names = dict(enumerate(manifest.get("class_names", [])))
+    completed = runs[runs["status"] == "completed"].drop_duplicates(CONTESTANT)
+    for keys, seed in zip(completed[CONTESTANT].itertuples(index=False, name=None), completed["seed"], strict=True):
+        classes, probabilities = predictions.read(results.predictions(*keys, int(seed))) or ((), ())
+        for by_contestant, likeliest, probability in zip(predicted, classes, probabilities, strict=False):
+            by_contestant[keys] = (names.get(int(likeliest[0]), str(likeliest[0])), float(probability[0]))
+    return [Sample(*image, by_contestant) for image, by_contestant in zip(images, predicted, strict=True)]
+
+
+def _images(results: Results, manifest: dict, split: str, n: int) -> list[tuple[np.ndarray, str]]:
+    """The first `n` of `split`, each with the name of its class; none if they are not there."""
+    if not results.images(split).exists() or not results.labels(split).exists():
+        return []
+    images, labels = (np.load(path, mmap_mode="r")[:n] for path in (results.images(split), results.labels(split)))
+    names = dict(enumerate(manifest.get("class_names", [])))
+    return [(np.array(image), names.get(int(label), str(label))) for image, label in zip(images, labels, strict=True)]

@@ -3,29 +3,62 @@
 Every sentence is plain text; whoever puts it into HTML escapes it.
 """
 
+from dataclasses import dataclass
+
 import pandas as pd
 
 from vitbench.config import Config
 from vitbench.numerals import counted, listed, number, percent, share, spread, times
 
-_NOT_TOLD_APART = "at speeds that the timed blocks do not tell apart"
+PHASES = {"train": "training", "infer": "inference"}
+_NOT_TOLD_APART = "not told apart by the timed blocks"
+_VERDICTS = {  # what stands behind the backends that are named
+    "winner": "",
+    "tie": ": no difference that matters",
+    "unclear": ": these measurements do not tell them apart",
+    "alone": ", the only one that was measured",
+    "none": "no backend, since nothing was measured",
+}
 _ENDINGS = {
     "gated": "stopped by the parity gate",
     "failed": "failed",
     "missing": "not run",
     "diverged": "diverged",
     "out_of_memory": "out of memory",
+    "unequal": "not compared, since its parity failed",
 }
 
 
-def answer(runs: pd.DataFrame, throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config) -> list[str]:
-    """The answer in two sentences: which backend trains the main model fastest, and whether accuracy differs.
+@dataclass(frozen=True)
+class Speed:
+    """What the timed blocks say of the backends' speeds in one phase.
 
-    The main model is the first that is not the baseline. Speeds are of the tuned execution, where it was measured.
+    level: the fastest backend, and those not shown to be slower. kind: one of the keys of _VERDICTS.
+    """
+
+    level: list[str]
+    kind: str
+    sentence: str
+    lost: str
+
+
+def answer(runs: pd.DataFrame, throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config) -> list[str]:
+    """The answer for the main model: which backend for training and which for inference; then by how much, how sure.
+
+    The main model is the first that is not the baseline. Speeds are of the tuned execution, where it was measured. What
+    was trained or timed although its parity failed is no answer to anything.
     """
     model = main_model(config)
     runs, throughput, comparisons = (t[t["model"] == model] for t in (runs, throughput, comparisons))
-    return [_speed(runs, throughput, comparisons, config, model), _accuracy(runs, comparisons, config)]
+    training, inference = (_speed(throughput, comparisons, config, model, phase) for phase in PHASES)
+    where = _hardware(runs, throughput)
+    if training.kind == inference.kind == "none":
+        says = [f"{where}, no speed of {model} was measured{training.lost}."]
+    else:
+        said_twice = training.lost == inference.lost
+        says = [f"{where}: {_advice(model, training, inference)}.", f"{training.sentence}{training.lost}."]
+        says.append(f"{inference.sentence}{'' if said_twice else inference.lost}.")
+    return [*says, _accuracy(runs, comparisons, config)]
 
 
 def main_model(config: Config) -> str:
@@ -34,9 +67,16 @@ def main_model(config: Config) -> str:
     return (others or names)[0]
 
 
-def _speed(runs: pd.DataFrame, throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config, model: str) -> str:
-    training = throughput[throughput["phase"] == "train"]
-    done = training[(training["status"] == "completed") & training["images_per_second"].notna()]
+def _advice(model: str, training: Speed, inference: Speed) -> str:
+    for_training, for_inference = (" or ".join(speed.level) + _VERDICTS[speed.kind] for speed in (training, inference))
+    if for_training == for_inference:
+        return f"for training {model} and for inference alike, {for_training}"
+    return f"for training {model}, {for_training}; for inference, {for_inference}"
+
+
+def _speed(throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config, model: str, phase: str) -> Speed:
+    done = throughput[(throughput["phase"] == phase) & (throughput["status"] == "completed")]
+    done = done[done["images_per_second"].notna() & done["error"].isna()]
     execution, precision = _slice(done, config)
     done = done[(done["execution"] == execution) & (done["precision"] == precision)]
     batch = _batch_size(done, config)
@@ -44,13 +84,16 @@ def _speed(runs: pd.DataFrame, throughput: pd.DataFrame, comparisons: pd.DataFra
     speeds = speeds.sort_values(ascending=False)
     same = throughput[(throughput["execution"] == execution) & (throughput["precision"] == precision)]
     lost = _lost(same if len(done) else throughput, set(speeds.index), model, config)
-    where = _hardware(runs, throughput)
+    what = PHASES[phase]
     if speeds.empty:
-        return f"{where}, no training speed of {model} was measured{lost}."
+        return Speed([], "none", f"The speed of {what} was not measured", lost)
     how = f"as {execution} at batch size {batch:.0f}"
     first, best = speeds.index[0], speeds.iloc[0]
+    if len(speeds) == 1:
+        says = f"In {what}, {first} reaches {number(best)} images/s {how}, with no other backend to compare it with"
+        return Speed([first], "alone", says, lost)
     timed = comparisons[(comparisons["execution"] == execution) & (comparisons["precision"] == precision)]
-    timed = timed[(timed["metric"] == "train_images_per_second") & (timed["batch_size"] == batch)]
+    timed = timed[(timed["metric"] == f"{phase}_images_per_second") & (timed["batch_size"] == batch)]
     told = {b: _told_apart(timed, first, b) for b in speeds.index[1:]}
     level = speeds[[b == first or not told[b].startswith("different") for b in speeds.index]]
     behind = speeds.drop(level.index)
@@ -59,17 +102,15 @@ def _speed(runs: pd.DataFrame, throughput: pd.DataFrame, comparisons: pd.DataFra
         f"{times(best / v)} {b}" + _reach(timed, first, b, interval if n == 0 else "")
         for n, (b, v) in enumerate(behind.items())
     ]
-    if len(speeds) == 1:
-        says = f"{first} trains {model} at {number(best)} images/s {how}, with no other backend to compare it with"
-    elif len(level) > 1:
-        equal = all(told[b] == "equivalent" for b in level.index[1:])
-        says = f"{listed(level.index)} train {model} "
-        says += f"equally fast to within {percent(config.statistics.speed_margin)}" if equal else _NOT_TOLD_APART
-        says += f": {listed([number(v) for v in level])} images/s {how}"
-        says += f"; {first} reaches {listed(ratios)}" if ratios else ""
-    else:
-        says = f"{first} trains {model} fastest: {number(best)} images/s {how}, {listed(ratios)}"
-    return f"{where}, {says}{lost}."
+    if len(level) == 1:
+        says = f"In {what}, {first} is fastest: {number(best)} images/s {how}, {listed(ratios)}"
+        return Speed([first], "winner", says, lost)
+    equal = all(told[b] == "equivalent" for b in level.index[1:])
+    says = f"In {what}, {listed(level.index)} are "
+    says += f"equally fast to within {percent(config.statistics.speed_margin)}" if equal else _NOT_TOLD_APART
+    says += f": {listed([number(v) for v in level])} images/s {how}"
+    says += f"; {first} reaches {listed(ratios)}" if ratios else ""
+    return Speed(list(level.index), "tie" if equal else "unclear", says, lost)
 
 
 def _pair(timed: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
@@ -92,6 +133,7 @@ def _reach(timed: pd.DataFrame, a: str, b: str, name: str) -> str:
 
 
 def _accuracy(runs: pd.DataFrame, comparisons: pd.DataFrame, config: Config) -> str:
+    runs = runs[~((runs["status"] == "completed") & runs["error"].notna())]
     done = runs[(runs["status"] == "completed") & runs["test_accuracy"].notna()]
     if done.empty:
         return "No training run completed, so there is no test accuracy to report."
@@ -154,7 +196,9 @@ def _batch_size(done: pd.DataFrame, config: Config) -> float:
 def _lost(rows: pd.DataFrame, measured: set, model: str, config: Config) -> str:
     endings: dict[str, list[str]] = {}
     for backend in (b for m, b in config.contestants() if m == model and b not in measured):
-        statuses = set(rows.loc[rows["backend"] == backend, "status"])
+        of_backend = rows[rows["backend"] == backend]
+        in_spite = (of_backend["status"] == "completed") & of_backend["error"].notna()
+        statuses = set(of_backend["status"].mask(in_spite, "unequal"))
         ending = next((words for status, words in _ENDINGS.items() if status in statuses), "not measured")
         endings.setdefault(ending, []).append(backend)
     return "".join(f"; {ending}: {listed(backends)}" for ending, backends in endings.items())

@@ -1,12 +1,14 @@
 """How numbers are written for readers: how many digits, which separators, and what stands where there is none."""
 
 import math
+import re
 import statistics
 from collections.abc import Sequence
 
 NONE = "–"
 _THIN = "\u202f"  # narrow no-break space: between thousands, and between a number and its sign
 _POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_FROM_POWERS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
 def number(value: float | None) -> str:
@@ -77,3 +79,12 @@ def duration(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / unit:.{1 if name == 'h' else 0}f} {name}"
     return f"{seconds / 86400:.1f} days"
+
+
+def sort_key(text: str) -> float | None:
+    """The first number of a text that the functions above wrote, to sort by; None if there is none."""
+    found = re.search(rf"([−+-]?[\d{_THIN}]*\.?\d+)(?:{_THIN}×{_THIN}10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?", text)
+    if found is None:
+        return {"infinite": math.inf, "never": math.inf, "at once": 0.0}.get(text)
+    mantissa = float(found[1].replace(_THIN, "").replace("−", "-"))
+    return mantissa * 10.0 ** int((found[2] or "0").translate(_FROM_POWERS))

@@ -3,16 +3,32 @@
 import base64
 import io
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
+from PIL import Image
 
 from vitbench import figures
+from vitbench.numerals import sort_key
 
 # Inks of the figures and what they become for a reader who prefers dark.
 _DARK = {figures.PAPER: "#1c1f24", figures.INK: "#e8eaed", figures.MUTED: "#a7b0bb", figures.RULE: "#3a3f47"}
 _KINDS = {**dict.fromkeys(("completed", "passed", "chosen"), "good"), "measured": "plain", "abandoned": "plain"}
+MOST_COLUMNS_UPRIGHT = 9  # a table with more is printed on a page laid across
+
+
+class Picture(NamedTuple):
+    """What a function of vitbench.figures draws of `arguments`, and what stands below it."""
+
+    draw: Callable[..., figures.Drawn]
+    arguments: tuple
+    caption: str
+
+    def drawn(self, narrow: bool = False) -> figures.Drawn:
+        return self.draw(*self.arguments, narrow=narrow)
 
 
 class Html(Markup):
@@ -30,28 +46,33 @@ def title(text: str) -> Html:
 
 
 def lead(sentences: Iterable[str]) -> Html:
-    """The answer, larger than the prose."""
-    return Html("".join(f'<p class="lead">{escape(sentence)}</p>' for sentence in sentences))
+    """The answer: its first sentence larger than the prose, what it rests on below."""
+    first, *others = sentences
+    return Html(f'<p class="lead">{escape(first)}</p>' + paragraphs(others))
 
 
 def paragraphs(sentences: Iterable[str]) -> Html:
     return Html("".join(f"<p>{escape(sentence)}</p>" for sentence in sentences))
 
 
-def figure(draw: Callable[..., figures.Drawn], *arguments, caption: str) -> Html:
-    """What `draw` of vitbench.figures draws, wide and for narrow screens, with its text alternative and a caption."""
-    (wide, alt), (narrow, _) = draw(*arguments), draw(*arguments, narrow=True)
+def figure(picture: Picture) -> Html:
+    """The picture, wide and for narrow screens, with its text alternative and a caption."""
+    (wide, alt), (narrow, _) = picture.drawn(), picture.drawn(narrow=True)
     width, height = (round(inches * 96) for inches in wide.get_size_inches())
     small_width, small_height = (round(inches * 96) for inches in narrow.get_size_inches())
     return Html(
-        f'<figure><picture><source media="(max-width: 640px)" srcset="{_svg(narrow)}" width="{small_width}" '
-        f'height="{small_height}"><img src="{_svg(wide)}" width="{width}" height="{height}" alt="{escape(alt)}">'
-        f"</picture><figcaption>{escape(caption)}</figcaption></figure>"
+        f'<figure><picture><source media="screen and (max-width: 640px)" srcset="{_uri(narrow)}" '
+        f'width="{small_width}" height="{small_height}"><img src="{_uri(wide)}" width="{width}" height="{height}" '
+        f'alt="{escape(alt)}"></picture><figcaption>{escape(picture.caption)}</figcaption></figure>'
     )
 
 
-def _svg(drawn) -> str:
-    """A data URI of the figure, whose inks follow the reader's colour scheme."""
+def _uri(drawn) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg(drawn).encode()).decode()
+
+
+def svg(drawn) -> str:
+    """The figure as SVG, whose inks follow the reader's colour scheme."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "vitbench", "text.parse_math": False}):
         drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -61,30 +82,50 @@ def _svg(drawn) -> str:
         for what in ("fill", "stroke")
     )
     style = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style></svg>"
-    source = style.join(buffer.getvalue().rsplit("</svg>", 1))
-    return "data:image/svg+xml;base64," + base64.b64encode(source.encode()).decode()
+    return style.join(buffer.getvalue().rsplit("</svg>", 1))
+
+
+def thumbnail(image: np.ndarray, alt: str) -> Markup:
+    """A uint8 (height, width, 3) image, as small as it is."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "png")
+    source = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return Markup('<img class="thumbnail" src="{}" width="64" height="64" alt="{}">').format(source, alt)
 
 
 def table(rows: list[dict], caption: str, name: str, headers: int = 1, numeric: Iterable[str] = ()) -> Html:
     """An HTML table of `rows`, label → text or Markup, of which the first `headers` cells head their row.
 
-    It scrolls in a container of its own, which takes the keyboard's focus. `name` is unique in the page.
+    It scrolls in a container of its own, which takes the keyboard's focus, and its columns' heads sort it. `name` is
+    unique in the page.
     """
     if not rows:
         return Html(f'<p class="nothing">{escape(caption)} There is nothing to show.</p>')
     right = set(numeric)
-    heads = "".join(f'<th scope="col"{_class(label in right)}>{escape(label)}</th>' for label in rows[0])
+    heads = "".join(f'<th scope="col"{_class(label in right)}>{_head(label, len(rows))}</th>' for label in rows[0])
     lines = []
     for row in rows:
         cells = [f'<th scope="row">{escape(value)}</th>' for value in list(row.values())[:headers]]
         for label, value in list(row.items())[headers:]:
-            cells.append(f"<td{_class(label in right, len(Markup(value).striptags()) > 30)}>{escape(value)}</td>")
+            cells.append(f"<td{_cell(value, label in right)}>{escape(value)}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
+    wide = " wide" if len(rows[0]) > MOST_COLUMNS_UPRIGHT else ""
     return Html(
-        f'<div class="scroll" role="region" aria-labelledby="table-{name}" tabindex="0"><table>'
-        f'<caption id="table-{name}"><span>{escape(caption)}</span></caption><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
+        f'<div class="scroll{wide}" role="region" aria-labelledby="table-{name}" tabindex="0">'
+        f'<table class="sortable n-last"><caption id="table-{name}"><span>{escape(caption)}</span></caption>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
+
+
+def _head(label: str, rows: int) -> str:
+    return f'<button type="button">{escape(label)}</button>' if rows > 1 else escape(label)
+
+
+def _cell(value: str, number: bool) -> str:
+    if not number:
+        return _class(False, len(Markup(value).striptags()) > 30)
+    key = sort_key(value)
+    return f'{_class(True)} data-sort="{"" if key is None else key}"'
 
 
 def _class(number: bool, long: bool = False) -> str:

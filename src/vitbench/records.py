@@ -57,6 +57,10 @@ COLUMNS = {  # of each table
         *("experiment", "model", "backend", "execution", "precision", "metric"),
         *("n", "mean", "sd", "ci_low", "ci_high", "parity_passed"),
     ],
+    "confusions": [
+        *("experiment", "model", "backend", "execution", "precision"),
+        *("true_class", "predicted_class", "images", "share"),
+    ],
 }
 
 

@@ -1,5 +1,7 @@
 """How the report is made: the notebook is executed on the tables, then becomes one HTML file that loads nothing."""
 
+import base64
+import hashlib
 import logging
 import tempfile
 from pathlib import Path
@@ -13,25 +15,23 @@ from nbconvert import HTMLExporter
 from traitlets import default
 
 import vitbench
-from vitbench.evidence import load
 from vitbench.results import whole
 
 KERNEL = "python3"
 
 
-def render(notebook: Path, results: Path, ipynb_out: Path, html_out: Path) -> None:
-    """Executes `notebook` with the parameter `results`, in this interpreter and working directory, and converts it.
+def render(notebook: Path, parameters: dict, title: str, ipynb_out: Path, html_out: Path) -> None:
+    """Executes `notebook` with `parameters`, in this interpreter and working directory, and converts it.
 
     The template is the directory `template` beside the notebook. Raises papermill's PapermillExecutionError if a cell
     fails; then neither file is written.
     """
-    title = load(results).config.report.title
     logging.getLogger("papermill").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as scratch:
         executed = papermill.execute_notebook(
             str(notebook),
             None,
-            parameters={"results": str(results)},
+            parameters=parameters,
             kernel_name=KERNEL,
             progress_bar=False,
             kernel_manager_class=_this_interpreter(scratch),
@@ -44,7 +44,10 @@ def render(notebook: Path, results: Path, ipynb_out: Path, html_out: Path) -> No
         exclude_input=True,
         exclude_anchor_links=True,
     )
-    html, _ = exporter.from_notebook_node(executed, resources={"metadata": {"name": title}})
+    script = (notebook.parent / "template" / "sortable.min.js").read_text()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    resources = {"metadata": {"name": title}, "script": script, "script_hash": f"sha256-{digest}"}
+    html, _ = exporter.from_notebook_node(executed, resources=resources)
     with whole(ipynb_out) as path:
         nbformat.write(executed, path)
     with whole(html_out) as path:

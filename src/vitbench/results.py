@@ -50,6 +50,10 @@ class Results:
     def run(self, model: str, backend: str, execution: str, precision: str, seed: int) -> Path:
         return self.root / "runs" / model / backend / execution / precision / f"seed{seed}"
 
+    def predictions(self, model: str, backend: str, execution: str, precision: str, seed: int) -> Path:
+        """What a run's best weights make of the test images."""
+        return self.run(model, backend, execution, precision, seed) / "predictions.npz"
+
     def checkpoint(self, model: str, backend: str, execution: str, precision: str, seed: int) -> Path:
         """Where a run keeps what it needs to go on after an interruption."""
         return self.root / "checkpoints" / model / backend / execution / precision / f"seed{seed}"
@@ -59,6 +63,9 @@ class Results:
 
     def log(self, step: str, *names: str) -> Path:
         return self.root / "logs" / step / f"{'-'.join(names)}.log" if names else self.root / "logs" / f"{step}.log"
+
+    def figure(self, name: str) -> Path:
+        return self.root / "figures" / f"{name}.svg"
 
     @property
     def tables(self) -> Path:

@@ -4,7 +4,7 @@ import made_up
 import numpy as np
 import pytest
 
-from vitbench import figures
+from vitbench import figures, target
 
 CASES = {
     "complete": {},
@@ -30,6 +30,27 @@ def test_every_case_gives_a_figure_and_a_text(name, case, narrow):
         assert alt.startswith(("There is no completed run", "No throughput measurement completed"))
     else:
         assert "jax" in alt
+
+
+@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+@pytest.mark.parametrize("case", CASES)
+def test_accuracy_over_time_marks_the_target(case, narrow):
+    tables = made_up.tables(made_up.config(), **CASES[case])
+    timed = target.over_time(tables["epochs"], tables["runs"])
+    figure, alt = figures.accuracy_over_time(timed, target.targets(tables["epochs"], 0.5), narrow=narrow)
+    figure.draw_without_rendering()
+    if case == "nothing":
+        assert alt.startswith("There is no completed run")
+    else:
+        assert "the target of vit is 0.500" in alt and "nan" not in alt
+        assert {text.get_text() for text in figure.legends[0].get_texts()} >= {"jax", "target"}
+
+
+def test_many_seeds_become_a_range():
+    few, many = (made_up.tables(made_up.config(seeds=range(n)))["epochs"] for n in (5, 6))
+    lines = [len(figures.learning_curves(epochs)[0].axes[0].lines) for epochs in (few, many)]
+    assert lines == [3 * 2 * (5 + 1), 3 * 2]
+    assert len(figures.learning_curves(many)[0].axes[0].collections) == 3 * 2
 
 
 def test_the_texts_hold_the_numbers():

@@ -17,54 +17,94 @@ def answer(settings=None, **options) -> list[str]:
 
 
 def test_a_clear_winner_is_named_with_its_ratios():
-    speed, _ = answer()
-    assert speed == (
-        "On this hardware (Made-up CPU @ 3.00 GHz), jax trains vit fastest: 1 234 images/s as tuned at batch size 64, "
+    advice, training, inference, _ = answer()
+    assert advice == "On this hardware (Made-up CPU @ 3.00 GHz): for training vit and for inference alike, jax."
+    assert training == (
+        "In training, jax is fastest: 1 234 images/s as tuned at batch size 64, "
         "1.2 × tensorflow (95 % interval 1.18 to 1.22) and 1.6 × torch (1.58 to 1.62)."
     )
+    assert inference.startswith("In inference, jax is fastest: 3 702 images/s as tuned at batch size 64, 1.2 × tensor")
 
 
 def test_the_winner_need_not_be_the_first_backend():
-    speed, _ = answer(speeds={"jax": 100.0, "torch": 300.0, "tensorflow": 200.0})
-    assert "torch trains vit fastest: 300 images/s as tuned at batch size 64, 1.5 × tensorflow" in speed
-    assert speed.endswith("and 3.0 × jax (2.96 to 3.05).")
+    advice, training, *_ = answer(speeds={"jax": 100.0, "torch": 300.0, "tensorflow": 200.0})
+    assert advice.endswith("alike, torch.")
+    assert "torch is fastest: 300 images/s as tuned at batch size 64, 1.5 × tensorflow" in training
+    assert training.endswith("and 3.0 × jax (2.96 to 3.05).")
+
+
+def test_training_and_inference_may_have_different_winners():
+    settings = made_up.config()
+    faster = made_up.tables(settings, speeds={"jax": 100.0, "torch": 300.0, "tensorflow": 200.0})
+    tables = made_up.tables(settings)
+    mixed = {
+        name: pd.concat(
+            [tables[name][tables[name][by] != value], faster[name][faster[name][by] == value]], ignore_index=True
+        )
+        for name, by, value in (
+            ("throughput", "phase", "infer"),
+            ("comparisons", "metric", "infer_images_per_second"),
+        )
+    }
+    advice, *_ = narrative.answer(tables["runs"], mixed["throughput"], mixed["comparisons"], settings)
+    assert advice.endswith(": for training vit, jax; for inference, torch.")
 
 
 def test_a_tie_has_no_winner():
-    speed, _ = answer(speeds={"jax": 1000.0, "torch": 990.0, "tensorflow": 500.0})
-    assert "fastest" not in speed
-    assert "jax and torch train vit equally fast to within 5 %: 1 000 and 990 images/s" in speed
-    assert speed.endswith("as tuned at batch size 64; jax reaches 2.0 × tensorflow (95 % interval 1.97 to 2.03).")
+    advice, training, *_ = answer(speeds={"jax": 1000.0, "torch": 990.0, "tensorflow": 500.0})
+    assert advice.endswith(": for training vit and for inference alike, jax or torch: no difference that matters.")
+    assert "fastest" not in training
+    assert "jax and torch are equally fast to within 5 %: 1 000 and 990 images/s" in training
+    assert training.endswith("as tuned at batch size 64; jax reaches 2.0 × tensorflow (95 % interval 1.97 to 2.03).")
 
 
 def test_speeds_that_scatter_too_much_have_no_winner_either():
     tables = made_up.tables(made_up.config(), scatter=0.2)
-    speed, _ = narrative.answer(tables["runs"], tables["throughput"], tables["comparisons"], made_up.config())
-    assert "jax and tensorflow train vit at speeds that the timed blocks do not tell apart: 1" in speed
+    advice, training, *_ = narrative.answer(
+        tables["runs"], tables["throughput"], tables["comparisons"], made_up.config()
+    )
+    assert advice.endswith("jax or tensorflow: these measurements do not tell them apart.")
+    assert "jax and tensorflow are not told apart by the timed blocks: 1" in training
 
 
 def test_a_gated_backend_is_named():
-    speed, accuracy = answer(gated=["torch"])
-    assert speed.endswith("1.2 × tensorflow (95 % interval 1.18 to 1.22); stopped by the parity gate: torch.")
+    _, training, inference, accuracy = answer(gated=["torch"])
+    assert training.endswith("1.2 × tensorflow (95 % interval 1.18 to 1.22); stopped by the parity gate: torch.")
+    assert "torch" not in inference
     assert "torch" not in accuracy.split(";")[0]
     assert accuracy.endswith("2 of 6 runs did not complete.")
 
 
+def test_a_backend_that_was_timed_although_its_parity_failed_is_no_answer():
+    settings = made_up.config()
+    tables = made_up.tables(settings)
+    for name in ("runs", "throughput"):
+        unequal = tables[name]["backend"] == "jax"
+        tables[name]["error"] = tables[name]["error"].astype(object).mask(unequal, "parity failed: logits differ")
+    advice, training, inference, accuracy = narrative.answer(
+        tables["runs"], tables["throughput"], tables["comparisons"], settings
+    )
+    assert advice.endswith("alike, tensorflow.")
+    assert training.endswith("; not compared, since its parity failed: jax.")
+    assert "jax" not in inference and "jax" not in accuracy
+
+
 def test_missing_backends_are_named_together():
-    speed, accuracy = answer(missing=["torch", "tensorflow"])
-    assert "jax trains vit at 1 234 images/s" in speed
-    assert speed.endswith("with no other backend to compare it with; not measured: torch and tensorflow.")
+    advice, training, _, accuracy = answer(missing=["torch", "tensorflow"])
+    assert advice.endswith("alike, jax, the only one that was measured.")
+    assert "jax reaches 1 234 images/s" in training
+    assert training.endswith("with no other backend to compare it with; not measured: torch and tensorflow.")
     assert accuracy.endswith("(mean ± standard deviation, 2 seeds); there is no other backend to compare it with.")
 
 
 def test_nothing_completed():
     speed, accuracy = answer(missing=["jax", "torch", "tensorflow"])
-    assert speed == "On this hardware, no training speed of vit was measured; not measured: jax, torch and tensorflow."
+    assert speed == "On this hardware, no speed of vit was measured; not measured: jax, torch and tensorflow."
     assert accuracy == "No training run completed, so there is no test accuracy to report."
 
 
 def test_one_seed_shows_no_difference_and_no_deviation():
-    _, accuracy = answer(made_up.config(seeds=[0]))
+    *_, accuracy = answer(made_up.config(seeds=[0]))
     assert "±" not in accuracy
     assert accuracy.endswith("(1 seed each); one seed cannot show a difference between backends.")
 
@@ -78,7 +118,7 @@ def test_one_seed_shows_no_difference_and_no_deviation():
     ],
 )
 def test_the_verdict_is_the_tables(verdict, says):
-    _, accuracy = answer(verdict=verdict)
+    *_, accuracy = answer(verdict=verdict)
     assert says in accuracy
 
 
@@ -86,13 +126,13 @@ def test_a_negative_difference_names_the_other_backend_as_higher():
     settings = made_up.config()
     tables = made_up.tables(settings, verdict="different")
     pairs = tables["comparisons"].head(1).assign(difference=-0.03, ci_low=-0.04, ci_high=-0.02)
-    _, accuracy = narrative.answer(tables["runs"], tables["throughput"], pairs, settings)
+    *_, accuracy = narrative.answer(tables["runs"], tables["throughput"], pairs, settings)
     assert "torch is above jax by 0.030" in accuracy
     assert "interval 0.020 to 0.040" in accuracy
 
 
 def test_unequal_numbers_of_seeds_stand_beside_the_values():
-    _, accuracy = answer(failed=[("torch", 1)])
+    *_, accuracy = answer(failed=[("torch", 1)])
     assert "on torch (1)" in accuracy
     assert "on jax (2)" in accuracy
     assert "1 of 6 runs did not complete" in accuracy
@@ -103,13 +143,13 @@ def test_speeds_are_compared_at_one_batch_size_that_all_backends_have():
     tables = made_up.tables(settings)
     timed = tables["throughput"]
     timed = timed[~((timed["backend"] == "torch") & (timed["batch_size"] == 128))]
-    speed, _ = narrative.answer(tables["runs"], timed, tables["comparisons"], settings)
-    assert "at batch size 32" in speed
-    assert "torch" in speed
+    _, training, *_ = narrative.answer(tables["runs"], timed, tables["comparisons"], settings)
+    assert "at batch size 32" in training
+    assert "torch" in training
 
 
 def test_only_the_published_execution_is_called_so():
-    assert "as published at batch size" in answer(made_up.config(executions={"throughput": ["published"]}))[0]
+    assert "as published at batch size" in answer(made_up.config(executions={"throughput": ["published"]}))[1]
 
 
 def test_different_devices_are_not_passed_off_as_one():
@@ -117,8 +157,8 @@ def test_different_devices_are_not_passed_off_as_one():
     tables = made_up.tables(settings)
     runs = tables["runs"]
     runs.loc[runs["backend"] == "torch", "device"] = "Another CPU"
-    speed, _ = narrative.answer(runs, tables["throughput"], tables["comparisons"], settings)
-    assert speed.startswith("On different devices (Made-up CPU @ 3.00 GHz; Another CPU)")
+    advice, *_ = narrative.answer(runs, tables["throughput"], tables["comparisons"], settings)
+    assert advice.startswith("On different devices (Made-up CPU @ 3.00 GHz; Another CPU)")
 
 
 def test_a_failed_parity_is_told():
@@ -140,7 +180,7 @@ def test_comparisons_of_another_model_do_not_count():
     settings = made_up.config()
     tables = made_up.tables(settings)
     foreign = tables["comparisons"].assign(model="resnet50v2", verdict="different")
-    _, accuracy = narrative.answer(tables["runs"], tables["throughput"], pd.DataFrame(foreign), settings)
+    *_, accuracy = narrative.answer(tables["runs"], tables["throughput"], pd.DataFrame(foreign), settings)
     assert "no difference between backends is shown" in accuracy
 
 

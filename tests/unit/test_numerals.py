@@ -37,3 +37,27 @@ def test_lists_read_as_prose():
     assert numerals.listed(["a"]) == "a"
     assert numerals.counted(1, "seed") == "1 seed"
     assert numerals.counted(2, "seed") == "2 seeds"
+
+
+@pytest.mark.parametrize("value", [1234.4, 23_704_456, 3.21e9, 3.1e-6, 56.72, 0.01234, 0, -17.3])
+def test_what_was_written_sorts_as_it_was(value):
+    assert numerals.sort_key(numerals.number(value)) == pytest.approx(value, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("0.950\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.004", 0.95),
+        ("0.930 to 0.960", 0.93),
+        ("−0.021", -0.021),
+        ("+0.021", 0.021),
+        (f"17{T}%", 17),
+        ("12 epochs", 12),
+        ("at once", 0),
+        ("never", float("inf")),
+        ("infinite", float("inf")),
+        ("–", None),
+    ],
+)
+def test_words_around_a_number_do_not_keep_it_from_being_sorted(text, key):
+    assert numerals.sort_key(text) == key

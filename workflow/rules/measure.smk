@@ -7,7 +7,8 @@ rule train:
         init=f"{RESULTS}/init/{{model}}-seed{{seed}}.weights.h5",
         plan=f"{RESULTS}/tune/{{model}}/{{backend}}/{{precision}}.json",
         parity=f"{RESULTS}/parity/{{model}}/{{backend}}.json",
-    # best.weights.h5 is no declared output: a run that failed or was gated has none, and is a result all the same.
+    # best.weights.h5 and predictions.npz are no declared outputs: a run that failed or was gated has none, and is a result
+    # all the same.
     output:
         metrics=f"{RESULTS}/runs/{{model}}/{{backend}}/{{execution}}/{{precision}}/seed{{seed}}/metrics.json",
         history=f"{RESULTS}/runs/{{model}}/{{backend}}/{{execution}}/{{precision}}/seed{{seed}}/history.csv",

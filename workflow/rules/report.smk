@@ -1,6 +1,6 @@
 # tables, report: from the measurements to what people read.
 
-TABLES = ["runs", "epochs", "throughput", "parity", "comparisons", "failures", "jobs", "summaries"]
+TABLES = ["runs", "epochs", "throughput", "parity", "comparisons", "failures", "jobs", "summaries", "confusions"]
 REPORT_SOURCES = source_files(
     "vitbench.steps.report",
     *(f"vitbench.contents.{part}" for part in ("accuracy", "speed", "proof")),

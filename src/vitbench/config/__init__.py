@@ -129,6 +129,13 @@ class Statistics(Section):
 
 class Report(Section):
     title: str = Field("vitbench", min_length=1, max_length=200, description="Heading of the report.")
+    target_accuracy: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Validation accuracy whose time to reach is reported; null: the highest whole percent that every "
+        "completed run of a model reaches.",
+    )
 
 
 class Config(Section):

@@ -3,9 +3,11 @@
 import pandas as pd
 from markupsafe import Markup, escape
 
+from vitbench import target
 from vitbench.config import Config
-from vitbench.contents.rows import KEYS, PHASES, condensed, contestants, named, signed
-from vitbench.numerals import NONE, number, percent, share, spread
+from vitbench.contents.rows import KEYS, condensed, contestants, named, signed
+from vitbench.narrative import PHASES
+from vitbench.numerals import NONE, counted, number, percent, share, spread
 from vitbench.presentation import Html, badge, shortened, table
 from vitbench.statistics import METRICS
 
@@ -121,3 +123,30 @@ def comparisons_table(comparisons: pd.DataFrame, config: Config) -> Html:
     )
     numbers = ("n", "Difference", interval, "p different", "p equivalent")
     return condensed(rows, caption, "comparisons", numbers)
+
+
+def target_table(runs: pd.DataFrame, epochs: pd.DataFrame, config: Config) -> Html:
+    """How long each contestant took to the target accuracy."""
+    timed = target.over_time(epochs, runs)
+    found = target.reached(timed, target.targets(epochs, config.report.target_accuracy))
+    rows = [
+        {
+            **named([getattr(row, key) for key in KEYS]),
+            "Target": share(row.target),
+            "Reached by": f"{row.reached} of {counted(row.runs, 'run')}",
+            "Epochs": number(row.epochs),
+            "Seconds": number(row.seconds),
+            "Least to largest": NONE if pd.isna(row.seconds) else _reach(row.seconds_least, row.seconds_largest),
+        }
+        for row in found.itertuples()
+    ]
+    chosen = "as configured" if config.report.target_accuracy else "the highest whole percent that all its runs reach"
+    caption = (
+        f"Time to the target, a validation accuracy: of each model {chosen}. Epochs and seconds are medians over the "
+        "runs that reached it, counted from the start of the process, import and first step included."
+    )
+    return condensed(rows, caption, "target", ("Target", "Epochs", "Seconds", "Least to largest"))
+
+
+def _reach(least: float, largest: float) -> str:
+    return number(least) if least == largest else f"{number(least)} to {number(largest)}"

@@ -9,7 +9,6 @@ from vitbench.numerals import NONE, listed, number, share
 from vitbench.presentation import Html, backend, table
 
 KEYS = ["model", "backend", "execution", "precision"]
-PHASES = {"train": "training", "infer": "inference"}
 _SAID_ONCE = ("Execution", "Precision", "Batch size")
 
 

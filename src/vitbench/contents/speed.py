@@ -4,7 +4,8 @@ import pandas as pd
 
 from vitbench.coldstart import costs
 from vitbench.config import Config
-from vitbench.contents.rows import KEYS, PHASES, condensed, milliseconds, named, position
+from vitbench.contents.rows import KEYS, condensed, milliseconds, named, position
+from vitbench.narrative import PHASES
 from vitbench.numerals import NONE, gibibytes, number, percent
 from vitbench.plan import PUBLISHED
 from vitbench.presentation import Html, backend, badge, shortened

@@ -7,11 +7,13 @@ from dataclasses import astuple
 import numpy as np
 import pandas as pd
 
-from vitbench import failures, statistics
+from vitbench import failures, predictions, statistics
 from vitbench.config import Config
 from vitbench.progress import say
 from vitbench.records import COLUMNS, KEYS, Job, jobs
 from vitbench.results import Results, read_json, whole
+
+MOST_CONFUSED = 20  # pairs of classes that a contestant is shown with
 
 
 def run(config: Config, results: Results) -> None:
@@ -37,7 +39,7 @@ def _forget_checkpoints(results: Results, runs: pd.DataFrame, run_jobs: list[Job
 
 
 def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
-    """The tables runs, epochs, throughput, parity, comparisons, failures, jobs and summaries."""
+    """The tables runs, epochs, throughput, parity, comparisons, failures, jobs, summaries and confusions."""
     run_jobs, timings = jobs(config)
     runs = pd.DataFrame([_found(config, results, job) for job in run_jobs], columns=COLUMNS["runs"])
     parity = _parity(config, results)
@@ -53,6 +55,7 @@ def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
         "failures": _failures(config, results, [*run_jobs, *timings]),
         "jobs": _jobs(config, results),
         "summaries": _told(statistics.summaries(runs, config.statistics), unequal),
+        "confusions": _confusions(results, runs),
     }
 
 
@@ -128,6 +131,19 @@ def _blocks(config: Config, results: Results, timings: list[Job]) -> pd.DataFram
             keys = job.keys(config) | {key: measured[key] for key in ("phase", "batch_size")}
             rows += [keys | {"images_per_second": b["images"] / b["seconds"]} for b in measured.get("blocks", [])]
     return pd.DataFrame(rows, columns=[*KEYS, "phase", "batch_size", "images_per_second"])
+
+
+def _confusions(results: Results, runs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs of classes that each contestant confuses most, over all its completed runs."""
+    rows, by = [], COLUMNS["confusions"][:5]
+    for keys, group in runs[runs["status"] == "completed"].groupby(by, sort=False):
+        found = [predictions.read(results.predictions(*keys[1:], seed)) for seed in group["seed"]]
+        if predicted := [classes[:, 0] for classes, _ in filter(None, found)]:
+            labels = np.tile(np.load(results.labels("test")), len(predicted))
+            names = read_json(results.manifest)["class_names"]
+            for true, taken_for, *values in predictions.most_confused(labels, np.concatenate(predicted), MOST_CONFUSED):
+                rows.append((*keys, names[true], names[taken_for], *values))
+    return pd.DataFrame(rows, columns=COLUMNS["confusions"])
 
 
 def _told(table: pd.DataFrame, unequal: set[tuple[str, str]]) -> pd.DataFrame:

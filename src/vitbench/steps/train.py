@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from vitbench import environment, execution, models, optimization, timing
+from vitbench import environment, execution, models, optimization, predictions, timing
 from vitbench.checkpoint import Checkpoint
 from vitbench.config import Config
 from vitbench.execution import feeds
@@ -35,7 +35,8 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
         if result and _best_weights(results, job).exists():
             say(f"train {job} had come to its end; delete {checkpoint.directory} to train it anew")
         else:
-            _best_weights(results, job).unlink(missing_ok=True)  # an earlier run's must not pass for this one's
+            for path in (_best_weights(results, job), results.predictions(*astuple(job))):
+                path.unlink(missing_ok=True)  # an earlier run's must not pass for this one's
             result = _trained(config, results, job, plan, checkpoint, import_seconds)
             result["row"]["error"] = result["row"]["error"] or warning
             checkpoint.finish(result)
@@ -99,6 +100,7 @@ def _trained(
         test_batches = in_even_batches(*data["test"], most=config.training.batch_size)
         test = model.evaluate(test_batches, return_dict=True, verbose=0)
         values |= {f"test_{name}": float(value) for name, value in test.items()}
+        predictions.write(results.predictions(*astuple(job)), model.predict(test_batches, verbose=0))
         with whole(_best_weights(results, job)) as path:
             shutil.copyfile(best, path)
     audit = execution.audit(model)

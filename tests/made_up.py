@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vitbench import statistics
+from vitbench import predictions, statistics
 from vitbench.config import SCHEMA_VERSION, Config
 from vitbench.evidence import COLUMNS
 from vitbench.results import Results
@@ -67,6 +67,10 @@ def tables(
                 | {"first_step_seconds": 4.2, "import_seconds": 2.1, "total_seconds": 21.5}
                 | {"peak_host_memory_bytes": 1.3e9, "peak_device_memory_bytes": None}
             )
+            taken = {"true_class": "seven", "predicted_class": "one", "images": 3, "share": 0.25}
+            if seed == settings.seeds_of(model)[0]:
+                names = ("experiment", "model", "backend", "execution", "precision")
+                rows["confusions"].append({name: keys[name] for name in names} | taken)
             for epoch in range(1, settings.training.epochs + 1):
                 fall = np.exp(-0.5 * epoch) + random.normal(0, 0.01)
                 rows["epochs"].append(
@@ -143,11 +147,16 @@ def directory(root: Path, settings: Config, class_name: str = "seven", **options
         "test_images": 360,
         "image_shape": [8, 8, 3],
     }
-    manifest |= {"class_names": [class_name] * 10, "normalization": {"mean": [80.0] * 3, "variance": [900.0] * 3}}
+    manifest |= {
+        "class_names": [class_name] * 3 + ["eight"] * 7,
+        "normalization": {"mean": [80.0] * 3, "variance": [900.0] * 3},
+    }
     _write(results.manifest, manifest)
-    images = np.random.default_rng(1).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    np.save(results.images("train"), images)
-    np.save(results.labels("train"), np.arange(4, dtype=np.int32))
+    random = np.random.default_rng(1)
+    images = random.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+    for split in ("train", "test"):
+        np.save(results.images(split), images)
+        np.save(results.labels(split), np.arange(12, dtype=np.int32) % 10)
     for row in made["runs"].itertuples():
         path = results.run(row.model, row.backend, row.execution, row.precision, row.seed) / "environment.json"
         packages = {"keras": "3.15.1", row.backend: "1.2.3"}
@@ -155,6 +164,8 @@ def directory(root: Path, settings: Config, class_name: str = "seven", **options
         executed = {"backend": row.backend, "jit_compile_effective": row.backend == "jax", "layers_without_jit": []}
         environment |= {"gpus": [], "packages": packages, "variables": {"KERAS_BACKEND": row.backend}}
         _write(path, environment | {"execution": executed})
+        if row.status == "completed":
+            predictions.write(path.with_name("predictions.npz"), random.normal(0, 2, (12, 10)))
         plans = [{"plan": {"jit_compile": jit}, "status": "measured", "error": None} for jit in (False, True)]
         plans[0] |= {"cold_seconds": 1.2, "step_seconds": 0.021, "predicted_seconds": 8.1}
         plans[1] |= {"status": "abandoned", "error": "after 8.1 s, since by then the best so far would have finished"}

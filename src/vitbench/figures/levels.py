@@ -1,0 +1,137 @@
+"""Accuracies and speeds, side by side."""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from vitbench.figures import look
+from vitbench.figures.look import COLOURS, INK, MUTED, Drawn
+from vitbench.numerals import number, spread
+
+
+@look.styled
+def accuracy(runs: pd.DataFrame, narrow: bool = False) -> Drawn:
+    """Test accuracy (0–1) of `tables/runs`: a point per seed, a bar at the mean, a row per model × backend."""
+    if not ((runs["status"] == "completed") & runs["test_accuracy"].notna()).any():
+        return look.sentence("There is no completed run, so there is no accuracy to draw.", narrow)
+    groups = look.groups(runs)
+    counts = [frame["backend"].nunique() for _, frame in groups]
+    figure = look.new(narrow, sum(0.42 * n + 0.85 for n in counts) + 0.25)
+    panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=[n + 1 for n in counts])[:, 0]
+    told = []
+    for axes, (title, frame) in zip(panels, groups, strict=True):
+        backends = look.in_order(frame["backend"])
+        done = frame[(frame["status"] == "completed") & frame["test_accuracy"].notna()]
+        for row, backend in enumerate(backends):
+            values = done.loc[done["backend"] == backend, "test_accuracy"].tolist()
+            if values:
+                sns.scatterplot(
+                    x=values, y=[row] * len(values), ax=axes, s=60, linewidth=0, legend=False, **look.of(backend)
+                )
+                told.append(f"{title} on {backend} {spread(values)} ({len(values)})")
+            if len(values) > 1:
+                axes.plot([np.mean(values)] * 2, [row - 0.32, row + 0.32], color=INK, linewidth=1.6)
+            others = frame[(frame["backend"] == backend) & ~frame.index.isin(done.index)]
+            lost = [f"{n} {status}" for status, n in others["status"].value_counts().items()]
+            told += [f"{title} on {backend}: {', '.join(lost)}"] if lost else []
+            note = "\n".join([spread(values)] * bool(values) + lost)
+            look.note(axes, 1.02, row, note, transform=axes.get_yaxis_transform())
+        axes.set(title=title, yticks=range(len(backends)), yticklabels=backends, ylim=(len(backends) - 0.5, -0.5))
+        look.finish(axes, grid="x")
+        axes.margins(x=0.08)
+        axes.locator_params(axis="x", nbins=4 if narrow else 8)
+    panels[-1].set_xlabel("test accuracy")
+    return figure, f"Test accuracy, mean ± standard deviation (number of seeds): {'; '.join(told)}."
+
+
+@look.styled
+def throughput(throughput: pd.DataFrame, narrow: bool = False) -> Drawn:
+    """Images per second of `tables/throughput`, training and inference, published beside tuned.
+
+    Bars from zero for one batch size; lines over batch size for more.
+    """
+    done = throughput[(throughput["status"] == "completed") & throughput["images_per_second"].notna()]
+    if done.empty:
+        return look.sentence("No throughput measurement completed, so there is no speed to draw.", narrow)
+    cells = [
+        (f"{title}: {word}", frame[(frame["phase"] == phase) | frame["phase"].isna()])
+        for title, frame in look.groups(throughput, ["model", "precision"])
+        for phase, word in (("train", "training"), ("infer", "inference"))
+        if ((frame["phase"] == phase) & (frame["status"] == "completed")).any()
+    ]
+    several, columns = done["batch_size"].nunique() > 1, 1 if narrow else 2
+    bars = [len(frame.drop_duplicates(["backend", "execution"])) for _, frame in cells[::columns]]
+    heights = [2.2 if several else 0.27 * n + 0.25 for n in bars]
+    figure = look.new(narrow, sum(heights) + 0.75 * len(heights) + 0.4)
+    panels = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights).ravel()
+    if len(panels) > len(cells):
+        panels[-1].set_visible(False)
+    for axes, (title, frame) in zip(panels, cells, strict=False):
+        (_speed_lines if several else _speed_bars)(axes, frame)
+        axes.set_title(title)
+    executions = sorted(done["execution"].unique(), key=look.EXECUTIONS.index)
+    if several:
+        lines = [Line2D([], [], color=INK, linestyle=look.DASH[e], label=e) for e in executions]
+        if (throughput["status"] == "out_of_memory").any():
+            lines.append(Line2D([], [], color=INK, linestyle="", label="out of memory", **look.TOO_LARGE))
+        look.legend(figure, [*look.handles(look.in_order(done["backend"])), *lines], narrow)
+    elif len(executions) > 1:
+        look.legend(
+            figure, [Patch(facecolor=to_rgba(INK, look.ALPHA[e]), edgecolor=INK, label=e) for e in executions], narrow
+        )
+    by = {"model": True, "phase": False, "batch_size": True, "images_per_second": False}
+    told = [
+        f"{r.model} {r.phase} {r.backend} {r.execution} batch {r.batch_size:.0f}: {number(r.images_per_second)}"
+        for r in done.sort_values(list(by), ascending=list(by.values())).itertuples()
+    ]
+    lost = throughput[throughput["status"] != "completed"]
+    told += [" ".join([r.model, *_measurement(r), r.backend, f"{r.execution}: {r.status}"]) for r in lost.itertuples()]
+    return figure, f"Images per second: {'; '.join(told)}."
+
+
+def _measurement(row) -> list[str]:
+    """Phase and batch size, where there is one."""
+    return [] if pd.isna(row.batch_size) else [row.phase, f"batch {row.batch_size:.0f}"]
+
+
+def _speed_bars(axes: Axes, frame: pd.DataFrame) -> None:
+    row, ticks = 0.0, []
+    for backend in look.in_order(frame["backend"]):
+        of_backend = frame[frame["backend"] == backend].sort_values(
+            "execution", key=lambda e: e.map(look.EXECUTIONS.index)
+        )
+        ticks.append(row + (len(of_backend) - 1) / 2)
+        for bar in of_backend.itertuples():
+            colour = COLOURS.get(backend, MUTED)
+            inside = to_rgba(colour, look.ALPHA[bar.execution])
+            axes.barh(row, bar.images_per_second, 0.84, facecolor=inside, edgecolor=colour, linewidth=1)
+            known = bar.status == "completed"
+            label = number(bar.images_per_second) if known else f"{bar.execution}: {bar.status}"
+            reach = [bar.images_per_second_ci_low, bar.images_per_second_ci_high]
+            if known and not pd.isna(reach[0]):
+                axes.plot(reach, [row, row], color=INK, linewidth=1.4)
+            look.note(axes, np.nanmax([bar.images_per_second, reach[1]]) if known else 0, row, f" {label}")
+            row += 1
+        row += 0.5
+    axes.set(yticks=ticks, yticklabels=look.in_order(frame["backend"]), ylim=(row - 0.8, -0.7))
+    axes.set(xlabel="images per second", xlim=(0, frame["images_per_second"].max() * 1.22))
+    axes.locator_params(axis="x", nbins=4)
+    axes.xaxis.set_major_formatter(lambda value, _: number(value))
+    look.finish(axes, grid="x")
+
+
+def _speed_lines(axes: Axes, frame: pd.DataFrame) -> None:
+    done = frame[frame["status"] == "completed"].sort_values("batch_size")
+    for (backend, execution), line in done.groupby(["backend", "execution"]):
+        axes.plot(line["batch_size"], line["images_per_second"], linestyle=look.DASH[execution], **look.of(backend))
+    for (backend, _), lost in frame[frame["status"] == "out_of_memory"].groupby(["backend", "execution"]):
+        axes.plot(lost["batch_size"].min(), 0, **look.of(backend) | look.TOO_LARGE, clip_on=False)
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel="batch size", ylabel="images per second", ylim=(0, done["images_per_second"].max() * 1.08))
+    sizes = sorted(frame["batch_size"].dropna().unique())
+    axes.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
+    look.finish(axes, grid="y")
