@@ -20,7 +20,8 @@ demo: $(READY) ## run the whole benchmark on 1 797 handwritten digits and print 
 	@snakemake --cores all $(EXPERIMENT)
 	@echo "$(CURDIR)/results/demo/report.html"
 
-test: $(READY) lint ## lint and run the tests
+test: $(READY) lint ## lint and run the tests; installs a Chromium if there is none
+	tests/browser/install
 	python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 env-test: $(READY) ## install what each conda environment lists afresh, and run its rules' commands there

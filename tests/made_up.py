@@ -125,11 +125,15 @@ def tables(
     return made
 
 
+def _factors(scatter: float) -> np.ndarray:
+    """Of the speeds of five blocks of a measurement."""
+    return 1 + scatter * np.linspace(-1, 1, 5)
+
+
 def _blocks(throughput: pd.DataFrame, scatter: float) -> pd.DataFrame:
     """Five blocks of each measurement, around its speed."""
     done = throughput[throughput["status"] == "completed"]
-    factors = 1 + scatter * np.linspace(-1, 1, 5)
-    return pd.concat([done.assign(images_per_second=done["images_per_second"] * factor) for factor in factors])
+    return pd.concat([done.assign(images_per_second=done["images_per_second"] * f) for f in _factors(scatter)])
 
 
 def directory(root: Path, settings: Config, class_name: str = "seven", **options) -> Path:
@@ -151,12 +155,21 @@ def directory(root: Path, settings: Config, class_name: str = "seven", **options
         "class_names": [class_name] * 3 + ["eight"] * 7,
         "normalization": {"mean": [80.0] * 3, "variance": [900.0] * 3},
     }
+    manifest["sha256"] = {name: "1" * 64 for name in ("x_train", "y_train", "x_test", "y_test")}
     _write(results.manifest, manifest)
     random = np.random.default_rng(1)
     images = random.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
     for split in ("train", "test"):
         np.save(results.images(split), images)
         np.save(results.labels(split), np.arange(12, dtype=np.int32) % 10)
+    timed = made["throughput"][made["throughput"]["status"] == "completed"]
+    for keys, group in timed.groupby(["model", "backend", "execution", "precision"]):
+        measured = [
+            {"phase": row.phase, "batch_size": row.batch_size}
+            | {"blocks": [{"images": row.images_per_second * f, "seconds": 1.0} for f in _factors(0.01)]}
+            for row in group.itertuples()
+        ]
+        _write(results.throughput(*keys), {"measurements": measured})
     for row in made["runs"].itertuples():
         path = results.run(row.model, row.backend, row.execution, row.precision, row.seed) / "environment.json"
         packages = {"keras": "3.15.1", row.backend: "1.2.3"}

@@ -168,6 +168,27 @@ def report(config: ConfigFiles, log: LogFile = None):
         report.run(results)
 
 
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="results/<experiment>, whose report is done.")],
+    b: Annotated[Path, typer.Argument(help="Another, which is compared with it.")],
+    output: Annotated[Path, typer.Option(help="The report; the executed notebook goes beside it.")] = Path(
+        "comparison.html"
+    ),
+):
+    """Render a report on how two experiments differ, and which differences are real."""
+    with logged(None):
+        from vitbench import compare
+        from vitbench.render import render
+        from vitbench.steps.report import NOTEBOOK
+
+        compare.both(a, b)  # or a message
+        title = " and ".join(compare.names(a, b))
+        notebook = NOTEBOOK.with_name("comparison.ipynb")
+        render(notebook, {"a": str(a), "b": str(b)}, title, output.with_suffix(".ipynb"), output)
+        say(f"compare: {output.resolve()}")
+
+
 def _parity(experiment: Config, results: Results, model: str, backend: str) -> None:
     """A backend that cannot compute what is compared is one that did not pass."""
     try:

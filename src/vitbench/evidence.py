@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from vitbench import predictions
+from vitbench.blocks import blocks
 from vitbench.config import Config
 from vitbench.records import COLUMNS, jobs
 from vitbench.results import Results, read_json
 
 SAMPLES = 8
+TIMED = ["model", "backend", "execution", "precision", "phase", "batch_size"]
 CONTESTANT = ["model", "backend", "execution", "precision"]
 _TEXT = {
     *("experiment", "dataset", "model", "backend", "execution", "precision", "status", "device", "error", "phase"),
@@ -73,6 +75,7 @@ class Evidence:
     environments: what each job recorded of its machine, its software and what it executed.
     sample: a training image, uint8 (height, width, 3), and the name of its class; None without images.
     samples: the first test images, with what the contestants take them for; none without images.
+    blocks: images_per_second of each timed block; of a measurement whose file is not there, the median as the only one.
     """
 
     config: Config
@@ -90,6 +93,7 @@ class Evidence:
     environments: list[Recorded]
     sample: tuple[np.ndarray, str] | None
     samples: list[Sample]
+    blocks: pd.DataFrame
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -109,6 +113,7 @@ def load(root: str | Path) -> Evidence:
         environments=_recorded(config, results),
         sample=_sample(results, manifest),
         samples=_samples(results, manifest, tables["runs"]),
+        blocks=_blocks(config, results, tables["throughput"]),
         **tables,
     )
 
@@ -121,6 +126,14 @@ def _table(path: Path, columns: list[str]) -> pd.DataFrame:
         if column not in _TEXT:
             frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
     return frame
+
+
+def _blocks(config: Config, results: Results, throughput: pd.DataFrame) -> pd.DataFrame:
+    found = blocks(config, results, jobs(config)[1])
+    kept = pd.MultiIndex.from_frame(found[TIMED])
+    done = throughput[throughput["images_per_second"].notna()]
+    others = done[~pd.MultiIndex.from_frame(done[TIMED]).isin(kept)]
+    return pd.concat([found, others[found.columns]], ignore_index=True) if len(others) else found
 
 
 def _tuning(config: Config, results: Results) -> list[dict]:

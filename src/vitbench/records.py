@@ -211,3 +211,11 @@ def gate(config: Config, results: Results, job: Job) -> str | None:
 def finite(values: dict) -> dict:
     """The same, with null where a number is not finite."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+
+
+def flat(value: object, name: str = "") -> list[tuple[str, object]]:
+    """Dotted names of what nested dicts and lists hold; an empty one is a value, too."""
+    if isinstance(value, dict | list) and value:
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return [pair for key, inner in items for pair in flat(inner, f"{name}.{key}" if name else str(key))]
+    return [(name, "none" if value in ([], {}) else value)]

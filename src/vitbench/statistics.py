@@ -148,15 +148,33 @@ def compare(a: np.ndarray, b: np.ndarray, settings: Statistics) -> dict:
     row = {"n": n, "mean_a": a.mean() if n else None, "mean_b": b.mean() if n else None, "test": "paired t"}
     if n < 2:
         return row | {"difference": d.mean() if n else None, "sd_difference": None}
-    margin, deviation = settings.equivalence_margin, d.std(ddof=1)
-    error = deviation / np.sqrt(n)
-    low, high = d.mean() + np.array([-1, 1]) * stats.t.ppf((1 + settings.confidence) / 2, n - 1) * error
-    return row | {
-        "difference": d.mean(),
-        "sd_difference": deviation,
-        **{"ci_low": low, "ci_high": high},
-        "p_value": min(1.0, 2 * _upper_tail(abs(d.mean()), error, n)),
-        "p_equivalence": max(_upper_tail(margin + d.mean(), error, n), _upper_tail(margin - d.mean(), error, n)),
+    deviation = d.std(ddof=1)
+    return row | {"sd_difference": deviation} | _tested(d.mean(), deviation / np.sqrt(n), n - 1, settings)
+
+
+def compare_unpaired(a: np.ndarray, b: np.ndarray, settings: Statistics) -> dict:
+    """As `compare`, for runs that have nothing in common: a float64 (n_a,), b (n_b,).
+
+    By Welch's test (Welch 1947, Biometrika 34, 28–35), which does not take the variances for equal.
+    """
+    row = {"n": min(len(a), len(b)), "difference": a.mean() - b.mean()}
+    if row["n"] < 2:
+        return row
+    variances = np.array([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)])
+    error = np.sqrt(variances.sum())
+    least = row["n"] - 1
+    degrees = variances.sum() ** 2 / (variances**2 / (len(a) - 1, len(b) - 1)).sum() if error > 0 else least
+    return row | _tested(row["difference"], error, degrees, settings)
+
+
+def _tested(difference: float, error: float, degrees: float, settings: Statistics) -> dict:
+    """Interval and p-values of a difference of means with a standard error and its degrees of freedom."""
+    margin = settings.equivalence_margin
+    reach = stats.t.ppf((1 + settings.confidence) / 2, degrees) * error
+    return {
+        **{"difference": difference, "ci_low": difference - reach, "ci_high": difference + reach},
+        "p_value": min(1.0, 2 * _upper_tail(abs(difference), error, degrees)),
+        "p_equivalence": max(_upper_tail(margin + d, error, degrees) for d in (difference, -difference)),
     }
 
 
@@ -237,8 +255,8 @@ def power_of_equivalence(n: int, difference: float, deviation: float, alpha: flo
     return float(np.mean(stats.norm.cdf((room - difference) / error) - stats.norm.cdf((-room - difference) / error)))
 
 
-def _upper_tail(distance: float, error: float, n: int) -> float:
-    """P(T ≥ distance ÷ error) for Student's t with n − 1 degrees of freedom; 0, ½ or 1 where nothing scatters."""
+def _upper_tail(distance: float, error: float, degrees: float) -> float:
+    """P(T ≥ distance ÷ error) for Student's t with so many degrees of freedom; 0, ½ or 1 where nothing scatters."""
     if error > 0:
-        return float(stats.t.sf(distance / error, n - 1))
+        return float(stats.t.sf(distance / error, degrees))
     return 0.5 - 0.5 * np.sign(distance)

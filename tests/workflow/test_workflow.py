@@ -2,7 +2,11 @@
 
 import itertools
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vitbench import records
+from vitbench import predictions, records
+from vitbench.contents.pictures import NAMES
 from workflow.projects import TINY, copied, planned, snakemake
 
 BACKENDS = ["jax", "torch", "tensorflow"]
@@ -43,10 +48,11 @@ def test_the_results_lie_where_the_design_says(results):
         expected += [f"throughput/vit/{backend}/native/float32.json"] if backend != "tensorflow" else []
         for seed in (0, 1):
             run = f"runs/vit/{backend}/tuned/float32/seed{seed}"
-            names = ("metrics.json", "history.csv", "environment.json", "best.weights.h5")
+            names = ("metrics.json", "history.csv", "environment.json", "best.weights.h5", "predictions.npz")
             expected += [f"{run}/{name}" for name in names]
     for name in records.COLUMNS:
         expected += [f"tables/{name}.csv", f"tables/{name}.parquet"]
+    expected += [f"figures/{name}.svg" for name in NAMES]
     assert [name for name in expected if not (results / name).is_file()] == []
 
 
@@ -63,6 +69,17 @@ def test_every_run_is_a_completed_row_with_every_column(results):
     assert [c for c in runs.columns if c not in may_be_empty and runs[c].isna().any()] == []
     assert runs.test_accuracy.between(0, 1).all() and (runs.train_images_per_second > 0).all()
     assert (runs.parameters == runs.parameters[0]).all()
+
+
+def test_predictions_are_those_that_the_accuracy_counts(results):
+    labels = np.load(results / "data" / "y_test.npy")
+    for run in pd.read_parquet(results / "tables" / "runs.parquet").itertuples():
+        where = results / "runs" / run.model / run.backend / run.execution / run.precision / f"seed{run.seed}"
+        classes, probabilities = predictions.read(where / "predictions.npz")
+        assert ((classes[:, 0] == labels).mean(), (classes == labels[:, None]).any(axis=1).mean()) == pytest.approx(
+            (run.test_accuracy, run.test_top5_accuracy), abs=1.5 / len(labels)
+        )
+        assert (np.diff(probabilities, axis=1) <= 0).all()
 
 
 def test_every_epoch_is_a_row(results):
@@ -170,6 +187,28 @@ def test_progress_says_which_run_which_epoch_and_how_it_does(project):
     assert "report.html" in output
 
 
+def test_snakemakes_own_report_holds_report_figures_and_tables(project):
+    ran = snakemake(project, *TINY, "--report", "snakemake-report.html")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    page = (project / "snakemake-report.html").read_text()
+    for word in ("Figures", "Tables", *(name.replace("_", " ") for name in NAMES), *records.COLUMNS):
+        assert f'"{word}"' in page, word
+    assert "a point per seed, a bar at the mean" in page and "results/tiny/report.html" in page
+    (project / "snakemake-report.html").unlink()
+
+
+def test_two_experiments_are_compared_by_the_command(project, results):
+    other = results.with_name("other")
+    shutil.copytree(results, other)
+    command = [sys.executable, "-m", "vitbench", "compare", "results/tiny", "results/other"]
+    environment = os.environ | {"PYTHONPATH": str(project / "src")}
+    ran = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    page = (project / "comparison.html").read_text()
+    assert "other compared with tiny" in page and "0 settings of the config" in page
+    shutil.rmtree(other)
+
+
 def test_a_second_call_does_nothing(project):
     assert planned(project) == set()
 
@@ -185,10 +224,10 @@ def test_a_comment_in_the_measured_code_repeats_nothing(project):
 
 
 def test_a_change_of_a_figure_renders_the_report_again_and_nothing_else(project):
-    figures = project / "src" / "vitbench" / "figures.py"
-    figures.touch()
+    drawing = project / "src" / "vitbench" / "figures" / "levels.py"
+    drawing.touch()
     assert planned(project) == {"all", "report"}
-    figures.write_text(figures.read_text() + "\n# a remark\n")
+    drawing.write_text(drawing.read_text() + "\n# a remark\n")
     assert planned(project) == {"all", "report"}
 
 

@@ -1,9 +1,10 @@
 # tables, report: from the measurements to what people read.
 
 TABLES = ["runs", "epochs", "throughput", "parity", "comparisons", "failures", "jobs", "summaries", "confusions"]
+FIGURES = ["accuracy", "throughput", "accuracy_over_time", "learning_curves", "patches", "timeline"]
 REPORT_SOURCES = source_files(
     "vitbench.steps.report",
-    *(f"vitbench.contents.{part}" for part in ("accuracy", "speed", "proof")),
+    *(f"vitbench.contents.{part}" for part in ("accuracy", "speed", "proof", "examples", "pictures")),
     "vitbench.method",
     "vitbench.narrative",
 )
@@ -18,7 +19,15 @@ rule tables:
         source=source_files("vitbench.steps.tables"),
     output:
         config=f"{RESULTS}/config.json",
-        csv=expand(f"{RESULTS}/tables/{{name}}.csv", name=TABLES),
+        csv=[
+            report(
+                f"{RESULTS}/tables/{name}.csv",
+                category="Tables",
+                labels={"table": name},
+                caption=f"../../reports/captions/table-{name}.rst",
+            )
+            for name in TABLES
+        ],
         parquet=expand(f"{RESULTS}/tables/{{name}}.parquet", name=TABLES),
     log:
         f"{LOGS}/tables.log",
@@ -41,7 +50,21 @@ rule report:
         template=REPORT_TEMPLATE,
         source=REPORT_SOURCES,
     output:
-        html=f"{RESULTS}/report.html",
+        html=report(
+            f"{RESULTS}/report.html",
+            category="Report",
+            labels={"report": experiment.experiment},
+            caption="../../reports/captions/report.rst",
+        ),
+        figures=[
+            report(
+                f"{RESULTS}/figures/{name}.svg",
+                category="Figures",
+                labels={"figure": name.replace("_", " ")},
+                caption=f"../../reports/captions/figure-{name}.rst",
+            )
+            for name in FIGURES
+        ],
         notebook=f"{RESULTS}/report.ipynb",
     log:
         f"{LOGS}/report.log",

@@ -1,5 +1,7 @@
 """What the report draws: each figure under its name, with the caption that says what is to be seen."""
 
+import pandas as pd
+
 from vitbench import figures, target
 from vitbench.evidence import Evidence
 from vitbench.presentation import Picture
@@ -38,3 +40,12 @@ _CAPTIONS = {
     "augmentation left out.",
     "timeline": "When each command ran, and with which backend.",
 }
+
+
+def compared(speeds: pd.DataFrame, names: tuple[str, str]) -> Picture:
+    """The speeds of two experiments, as vitbench.compare.speeds has them."""
+    caption = (
+        "How many times as fast each measurement is, with intervals over timed blocks. To the right of 1 the second "
+        "experiment is faster."
+    )
+    return Picture(figures.ratios, (speeds, names), caption)

@@ -8,6 +8,7 @@ from vitbench.config import Config
 from vitbench.evidence import Evidence, Recorded
 from vitbench.numerals import NONE, counted, number
 from vitbench.presentation import Html, backend, badge, table
+from vitbench.records import flat
 
 _OF = {"state": "variable"}
 _REFERENCES = {"numpy": "NumPy, float64"}
@@ -93,7 +94,7 @@ def _recorded(jobs: list[Recorded]) -> dict[str, dict[str, tuple[str, ...]]]:
     for job in sorted(jobs, key=lambda job: (figures.order(job.backend), job.execution)):
         words = [job.model] * (models > 1) + [job.backend, job.execution] + [job.precision] * (precisions > 1)
         column = found.setdefault(" · ".join(words), {})
-        for name, value in _flat(job.values):
+        for name, value in flat(job.values):
             column.setdefault(name, []).append("none" if value is None else str(value))
     return {label: {n: tuple(dict.fromkeys(v)) for n, v in column.items()} for label, column in found.items()}
 
@@ -101,11 +102,3 @@ def _recorded(jobs: list[Recorded]) -> dict[str, dict[str, tuple[str, ...]]]:
 def _by_property(columns: dict[str, dict[str, tuple[str, ...]]]) -> dict[str, dict[str, tuple[str, ...]]]:
     names = dict.fromkeys(name for column in columns.values() for name in column)
     return {name: {label: column.get(name, (NONE,)) for label, column in columns.items()} for name in names}
-
-
-def _flat(value: object, name: str = "") -> list[tuple[str, object]]:
-    """Dotted names of what nested dicts and lists hold; an empty one is a value, too."""
-    if isinstance(value, dict | list) and value:
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        return [pair for key, inner in items for pair in _flat(inner, f"{name}.{key}" if name else str(key))]
-    return [(name, "none" if value in ([], {}) else value)]

@@ -6,7 +6,7 @@ screen of a phone's width. An empty table gives a figure that says so.
 
 from vitbench.figures.curves import accuracy_over_time, learning_curves, timeline
 from vitbench.figures.images import patches, resize
-from vitbench.figures.levels import accuracy, throughput
+from vitbench.figures.levels import accuracy, ratios, throughput
 from vitbench.figures.look import COLOURS, INK, MUTED, PAPER, RULE, Drawn, order
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "learning_curves",
     "order",
     "patches",
+    "ratios",
     "resize",
     "throughput",
     "timeline",

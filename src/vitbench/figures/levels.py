@@ -135,3 +135,34 @@ def _speed_lines(axes: Axes, frame: pd.DataFrame) -> None:
     sizes = sorted(frame["batch_size"].dropna().unique())
     axes.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     look.finish(axes, grid="y")
+
+
+@look.styled
+def ratios(speeds: pd.DataFrame, names: tuple[str, str], narrow: bool = False) -> Drawn:
+    """How many times as fast the second experiment is as the first, with intervals; a row per measurement.
+
+    speeds: as `vitbench.compare.speeds` makes it. names: of the two experiments.
+    """
+    if speeds.empty:
+        return look.sentence("No measurement was completed in both, so there are no speeds to compare.", narrow)
+    vary = [key for key in ("precision", "execution", "batch_size") if speeds[key].nunique() > 1]
+    figure = look.new(narrow, 0.28 * len(speeds) + 1.4)
+    axes = figure.subplots()
+    labels, told = [], []
+    for row, found in enumerate(speeds.itertuples()):
+        words = [found.model, found.backend, *(f"{getattr(found, key)}" for key in vary), found.phase]
+        labels.append(" · ".join(words))
+        reach = [found.ratio_ci_low, found.ratio_ci_high]
+        if not pd.isna(reach[0]):
+            axes.plot(reach, [row, row], color=COLOURS.get(found.backend, MUTED), linewidth=1.6)
+        axes.plot(found.ratio, row, linestyle="", markersize=7, **look.of(found.backend))
+        told.append(f"{labels[-1]} {number(found.ratio)}")
+    axes.axvline(1, color=INK, linewidth=1)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(lambda value, _: number(value))
+    axes.xaxis.set_minor_formatter(lambda value, _: "")
+    axes.set(yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.4, -0.6))
+    axes.set_xlabel(f"images/s, {names[1]} ÷ {names[0]}")
+    look.finish(axes, grid="x")
+    look.legend(figure, look.handles(look.in_order(speeds["backend"])), narrow)
+    return figure, f"Speed of {names[1]} over that of {names[0]}: {'; '.join(told)}."

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from vitbench import failures, predictions, statistics
+from vitbench.blocks import blocks
 from vitbench.config import Config
 from vitbench.progress import say
-from vitbench.records import COLUMNS, KEYS, Job, jobs
+from vitbench.records import COLUMNS, Job, jobs
 from vitbench.results import Results, read_json, whole
 
 MOST_CONFUSED = 20  # pairs of classes that a contestant is shown with
@@ -45,7 +46,7 @@ def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
     parity = _parity(config, results)
     compared = parity[~parity["passed"].astype(bool) & (parity["execution"] != "native")]
     unequal = set(zip(compared["model"], compared["backend"], strict=True))
-    comparisons = statistics.comparisons(runs, _blocks(config, results, timings), config.statistics)
+    comparisons = statistics.comparisons(runs, blocks(config, results, timings), config.statistics)
     return {
         "runs": runs,
         "epochs": _told(_epochs(config, results, run_jobs), unequal),
@@ -121,16 +122,6 @@ def _throughput(config: Config, results: Results, timings: list[Job]) -> pd.Data
             interval = {"images_per_second_ci_low": low, "images_per_second_ci_high": high}
             rows.append(keys | measured | interval)
     return pd.DataFrame(rows, columns=COLUMNS["throughput"])
-
-
-def _blocks(config: Config, results: Results, timings: list[Job]) -> pd.DataFrame:
-    """A row per timed block of the completed measurements."""
-    rows = []
-    for job in timings:
-        for measured in _found(config, results, job).get("measurements", []):
-            keys = job.keys(config) | {key: measured[key] for key in ("phase", "batch_size")}
-            rows += [keys | {"images_per_second": b["images"] / b["seconds"]} for b in measured.get("blocks", [])]
-    return pd.DataFrame(rows, columns=[*KEYS, "phase", "batch_size", "images_per_second"])
 
 
 def _confusions(results: Results, runs: pd.DataFrame) -> pd.DataFrame:

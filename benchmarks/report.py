@@ -1,0 +1,40 @@
+"""How long the report takes and how large it is: python benchmarks/report.py [seeds …]
+
+Four contestants, 100 epochs, figures that nobody measured. For each number of seeds: the runs, the seconds of the whole
+command and the size of the file.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path[:0] = [str(REPOSITORY / "src"), str(REPOSITORY / "tests")]
+
+import made_up
+
+MEBIBYTE = 2**20
+
+
+def main(*seeds: str) -> None:
+    print(f"{'runs':>6}{'seconds':>10}{'MB':>8}")
+    for n in map(int, seeds or (3, 15, 125)):
+        with tempfile.TemporaryDirectory() as folder:
+            settings = made_up.config(seeds=range(n), training={"epochs": 100, "batch_size": 64})
+            made_up.directory(Path(folder, "results"), settings)
+            config = Path(folder, "config.json")
+            config.write_text(settings.model_dump_json())
+            began = time.perf_counter()
+            command = [sys.executable, "-m", "vitbench", "report", "--config", str(config)]
+            environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+            subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+            seconds = time.perf_counter() - began
+            size = Path(folder, "results", settings.experiment, "report.html").stat().st_size
+            print(f"{n * len(settings.contestants()):6}{seconds:10.1f}{size / MEBIBYTE:8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

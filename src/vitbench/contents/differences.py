@@ -1,0 +1,160 @@
+"""What the report on two experiments holds: its sentences, and its tables."""
+
+import pandas as pd
+
+from vitbench.config import Config
+from vitbench.contents.rows import KEYS, condensed, named, signed
+from vitbench.narrative import PHASES
+from vitbench.numerals import NONE, counted, listed, number, percent, share, times
+from vitbench.presentation import Html, shortened, table
+
+
+def answer(
+    names: tuple[str, str],
+    speeds: pd.DataFrame,
+    accuracies: pd.DataFrame,
+    differences: tuple[pd.DataFrame, pd.DataFrame],
+    same_images: bool,
+) -> list[str]:
+    """Which speeds and accuracies of the second experiment really differ from the first's, and what else does."""
+    settings, properties = (counted(len(table), noun) for table, noun in zip(differences, _NOUNS, strict=True))
+    return [
+        _of_speeds(names, speeds),
+        _of_accuracies(names, accuracies, same_images),
+        f"{settings} of the config and {properties} of hardware or software differ; whatever differs here may be why.",
+    ]
+
+
+_NOUNS = ("setting", "recorded value")
+
+
+def _of_speeds(names: tuple[str, str], speeds: pd.DataFrame) -> str:
+    if speeds.empty:
+        return f"No speed was measured in both {names[0]} and {names[1]}."
+    clauses = []
+    for phase, what in PHASES.items():
+        of_phase = speeds[speeds["phase"] == phase]
+        real = of_phase[of_phase["verdict"].str.startswith("different")].sort_values("ratio", ascending=False)
+        faster, slower = real[real["ratio"] > 1], real[real["ratio"] < 1]
+        said = [
+            f"{times(row.ratio)} as fast {_whose(row, speeds)}" for row in [*faster.itertuples(), *slower.itertuples()]
+        ]
+        equal = (of_phase["verdict"] == "equivalent").sum()
+        if len(of_phase) == equal:
+            said = ["as fast, to within the margin, everywhere"]
+        elif not said:
+            said = ["not shown to be faster or slower anywhere"]
+        if len(of_phase):
+            clauses.append(f"{what} is {listed(said)}")
+    return f"In {names[1]}, compared with {names[0]}, {'; '.join(clauses)}."
+
+
+def _whose(row, speeds: pd.DataFrame) -> str:
+    vary = [key for key in ("execution", "precision") if speeds[key].nunique() > 1]
+    words = [f"{row.model} on {row.backend}", *(getattr(row, key) for key in vary)]
+    if speeds["batch_size"].nunique() > 1:
+        words.append(f"batch size {row.batch_size:.0f}")
+    return f"for {', '.join(words)}"
+
+
+def _of_accuracies(names: tuple[str, str], accuracies: pd.DataFrame, same_images: bool) -> str:
+    if not same_images:
+        return "Their test images are not the same, so their accuracies are not compared."
+    found = accuracies[accuracies["metric"] == "test_accuracy"]
+    if found.empty:
+        return "No run was completed in both, so there are no accuracies to compare."
+    real = found[found["verdict"] == "different"]
+    if len(real):
+        clauses = [
+            f"{signed(row.difference, row.metric)} for {row.model} on {row.backend} "
+            f"({share(row.ci_low)} to {share(row.ci_high)})"
+            for row in real.itertuples()
+        ]
+        return f"Test accuracy in {names[1]} differs by {listed(clauses)}."
+    if found["verdict"].eq("equivalent").all():
+        return "Test accuracies are equivalent."
+    if found["verdict"].str.startswith("no verdict").all():
+        return "With one run each, no difference of test accuracy can be shown."
+    return f"Of {counted(len(found), 'contestant')} in both, none is shown to differ in test accuracy."
+
+
+def settings_table(settings: pd.DataFrame, names: tuple[str, str]) -> Html:
+    return _two_columns(settings, names, "Settings that differ.", "settings")
+
+
+def environment_table(properties: pd.DataFrame, names: tuple[str, str]) -> Html:
+    caption = "Recorded properties of hardware, software and execution that differ between the jobs of both."
+    return _two_columns(properties, names, caption, "properties")
+
+
+def _two_columns(differing: pd.DataFrame, names: tuple[str, str], caption: str, name: str) -> Html:
+    said = [[NONE if v is None else shortened(str(v)) for v in (row.a, row.b)] for row in differing.itertuples()]
+    rows = [
+        {differing.columns[0].capitalize(): row[1], names[0]: one, names[1]: other}
+        for row, (one, other) in zip(differing.itertuples(), said, strict=True)
+    ]
+    return table(rows, caption, name)
+
+
+def speeds_table(speeds: pd.DataFrame, names: tuple[str, str], config: Config) -> Html:
+    interval = f"{percent(config.statistics.confidence)} interval"
+    rows = [
+        {
+            **named([getattr(row, key) for key in KEYS]),
+            "Phase": PHASES[row.phase],
+            "Batch size": number(row.batch_size),
+            f"{names[0]}, images/s": number(row.median_a),
+            f"{names[1]}, images/s": number(row.median_b),
+            "Ratio": number(row.ratio),
+            interval: NONE
+            if pd.isna(row.ratio_ci_low)
+            else f"{number(row.ratio_ci_low)} to {number(row.ratio_ci_high)}",
+            "Verdict": row.verdict,
+        }
+        for row in speeds.itertuples()
+    ]
+    caption = (
+        f"Median speeds and their ratio, {names[1]} ÷ {names[0]}, with bootstrap intervals over timed blocks. What "
+        "another process or another day would change is not in the interval."
+    )
+    numbers = ("Batch size", f"{names[0]}, images/s", f"{names[1]}, images/s", "Ratio", interval)
+    return condensed(rows, caption, "speeds", numbers)
+
+
+def accuracies_table(accuracies: pd.DataFrame, names: tuple[str, str], config: Config, same_images: bool) -> Html:
+    if not same_images:
+        return Html("<p>The test images are not the same.</p>")
+    interval = f"{percent(config.statistics.confidence)} interval"
+    rows = [
+        {
+            **named([getattr(row, key) for key in KEYS]),
+            "Metric": row.metric.replace("top5", "top-5").replace("_", " "),
+            f"{names[0]} (runs)": f"{share(row.mean_a)} ({row.n_a})",
+            f"{names[1]} (runs)": f"{share(row.mean_b)} ({row.n_b})",
+            "Difference": signed(row.difference, row.metric),
+            interval: NONE
+            if pd.isna(row.ci_low)
+            else f"{signed(row.ci_low, row.metric)} to {signed(row.ci_high, row.metric)}",
+            "p different": number(row.p_value_adjusted),
+            "p equivalent": number(row.p_equivalence_adjusted),
+            "Verdict": row.verdict,
+        }
+        for row in accuracies.itertuples()
+    ]
+    caption = (
+        f"Means over completed runs and their difference, {names[1]} − {names[0]}. The p-values are of Welch's t test "
+        "and of the two one-sided tests for a difference smaller than "
+        f"{share(config.statistics.equivalence_margin)}, both after Holm's correction."
+    )
+    numbers = (f"{names[0]} (runs)", f"{names[1]} (runs)", "Difference", interval, "p different", "p equivalent")
+    return condensed(rows, caption, "accuracies", numbers)
+
+
+def alone(only: list[set[tuple]], names: tuple[str, str]) -> list[str]:
+    """Who was measured in one experiment alone."""
+    said = [
+        f"Only in {name}: {listed(sorted(' · '.join(keys) for keys in found))}."
+        for name, found in zip(names, only, strict=True)
+        if found
+    ]
+    return said or ["Both measured the same contestants."]

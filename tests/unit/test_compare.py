@@ -1,0 +1,131 @@
+"""Two experiments: what differs between them is found, and only differences that are real are called so."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import made_up
+from vitbench import compare, statistics
+from vitbench.config import Statistics
+from vitbench.contents import differences
+from vitbench.progress import UserError
+from vitbench.results import Results
+
+
+@pytest.fixture
+def a(tmp_path):
+    return made_up.directory(tmp_path / "a", made_up.config(seeds=[0, 1, 2]))
+
+
+def another(tmp_path, changes: dict | None = None, **options):
+    return made_up.directory(tmp_path / "b", made_up.config(seeds=[0, 1, 2], **(changes or {})), **options)
+
+
+def told(a, b) -> list[str]:
+    one, other = compare.both(a, b)
+    chosen = other.config.statistics
+    found = (compare.settings(one, other), compare.environments(one, other))
+    speeds, accuracies = compare.speeds(one, other, chosen), compare.accuracies(one, other, chosen)
+    same = compare.same_test_images(one, other)
+    sentences = differences.answer(("a", "b"), speeds, accuracies, found, same)
+    return [s.replace("\N{NARROW NO-BREAK SPACE}", " ").replace("\N{NO-BREAK SPACE}", " ") for s in sentences]
+
+
+def test_an_experiment_does_not_differ_from_itself(a):
+    one, other = compare.both(a, a)
+    assert compare.settings(one, other).empty and compare.environments(one, other).empty
+    assert compare.alone(one, other) == [set(), set()]
+    speeds, accuracies, rest = told(a, a)
+    assert speeds.startswith("In b, compared with a, training is as fast, to within the margin, everywhere; inference")
+    assert accuracies == "Test accuracies are equivalent."
+    assert rest.startswith("0 settings of the config and 0 recorded values")
+
+
+def test_a_real_difference_of_speed_is_told_and_another_is_not(a, tmp_path):
+    b = another(tmp_path, speeds=made_up.SPEEDS | {"torch": 2 * made_up.SPEEDS["torch"]})
+    speeds, *_ = told(a, b)
+    assert "training is 2.0 × as fast for vit on torch, published" in speeds
+    assert "jax" not in speeds
+    found = compare.speeds(*compare.both(a, b), Statistics())
+    of_torch = found[found["backend"] == "torch"]
+    assert of_torch["verdict"].eq("different").all() and of_torch["ratio"].between(1.95, 2.05).all()
+    assert found.loc[found["backend"] != "torch", "verdict"].eq("equivalent").all()
+
+
+def test_a_real_difference_of_accuracy_is_told(a, tmp_path):
+    b = another(tmp_path)
+    runs = Results(b).tables / "runs.parquet"
+    frame = pd.read_parquet(runs)
+    frame.loc[frame["backend"] == "torch", "test_accuracy"] -= 0.2
+    frame.to_parquet(runs)
+    _, accuracies, _ = told(a, b)
+    assert accuracies.startswith("Test accuracy in b differs by −0.200 for vit on torch (")
+
+
+def test_settings_and_environments_that_differ_are_found(a, tmp_path):
+    b = another(tmp_path, {"training": {"epochs": 6, "batch_size": 64}, "report": {"title": "Another"}})
+    for path in b.rglob("environment.json"):
+        content = json.loads(path.read_text())
+        content["packages"]["keras"] = "4.0.0"
+        path.write_text(json.dumps(content))
+    one, other = compare.both(a, b)
+    assert compare.settings(one, other).to_dict("records") == [{"setting": "training.epochs", "a": 5, "b": 6}]
+    found = compare.environments(one, other).set_index("property")
+    assert found.loc["packages.keras"].tolist() == ["3.15.1", "4.0.0"]
+
+
+def test_contestants_of_one_alone_are_told_and_not_compared(a, tmp_path):
+    b = another(tmp_path, missing=["torch"])
+    one, other = compare.both(a, b)
+    only = compare.alone(one, other)
+    assert {keys[1] for keys in only[0]} == {"torch"} and only[1] == set()
+    assert "torch" not in set(compare.speeds(one, other, Statistics())["backend"])
+    assert differences.alone(only, ("a", "b"))[0].startswith("Only in a: vit · torch")
+
+
+def test_accuracies_on_different_images_are_not_compared(a, tmp_path):
+    b = another(tmp_path)
+    manifest = json.loads(Results(b).manifest.read_text())
+    manifest["sha256"] = {name: "0" for name in manifest["sha256"]}
+    Results(b).manifest.write_text(json.dumps(manifest))
+    assert told(a, b)[1] == "Their test images are not the same, so their accuracies are not compared."
+
+
+def test_speeds_whose_blocks_are_gone_are_shown_without_a_verdict(a, tmp_path):
+    b = another(tmp_path)
+    shutil.rmtree(b / "throughput")
+    found = compare.speeds(*compare.both(a, b), Statistics())
+    assert len(found) and found["verdict"].str.startswith("no verdict").all()
+
+
+def test_what_is_no_experiment_is_refused(a, tmp_path):
+    with pytest.raises(UserError, match=r"nowhere: there are no tables in it; it should be results/<experiment>"):
+        compare.both(a, tmp_path / "nowhere")
+
+
+def test_two_of_one_name_are_told_apart_by_their_paths(tmp_path):
+    assert compare.names("x/a", "y/b") == ("a", "b")
+    assert compare.names("x/demo", "y/demo") == ("x/demo", "y/demo")
+
+
+@pytest.mark.parametrize("sizes", [(5, 5), (3, 8)])
+def test_unpaired_runs_are_compared_as_scipy_does(sizes):
+    random = np.random.default_rng(0)
+    a, b = random.normal(0.9, 0.02, sizes[0]), random.normal(0.88, 0.05, sizes[1])
+    found, expected = statistics.compare_unpaired(a, b, Statistics()), stats.ttest_ind(a, b, equal_var=False)
+    assert found["p_value"] == pytest.approx(expected.pvalue)
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    shifted = [
+        stats.ttest_ind(a + s * 0.01, b, equal_var=False, alternative=w).pvalue
+        for s, w in ((1, "greater"), (-1, "less"))
+    ]
+    assert found["p_equivalence"] == pytest.approx(max(shifted))
+
+
+def test_one_run_is_no_comparison():
+    found = statistics.compare_unpaired(np.array([0.9]), np.array([0.8, 0.7]), Statistics())
+    assert found["n"] == 1 and "p_value" not in found
