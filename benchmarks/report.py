@@ -11,11 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[1]
-sys.path[:0] = [str(REPOSITORY / "src"), str(REPOSITORY / "tests")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import made_up
 
+SOURCE = Path(__file__).parents[1] / "src"
 MEBIBYTE = 2**20
 
 
@@ -29,7 +30,7 @@ def main(*seeds: str) -> None:
             config.write_text(settings.model_dump_json())
             began = time.perf_counter()
             command = [sys.executable, "-m", "vitbench", "report", "--config", str(config)]
-            environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+            environment = os.environ | {"PYTHONPATH": str(SOURCE)}
             subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
             seconds = time.perf_counter() - began
             size = Path(folder, "results", settings.experiment, "report.html").stat().st_size

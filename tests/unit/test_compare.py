@@ -41,7 +41,7 @@ def test_an_experiment_does_not_differ_from_itself(a):
     assert compare.alone(one, other) == [set(), set()]
     speeds, accuracies, rest = told(a, a)
     assert speeds.startswith("In b, compared with a, training is as fast, to within the margin, everywhere; inference")
-    assert accuracies == "Test accuracies are equivalent."
+    assert accuracies == "Of 4 contestants in both, none is shown to differ in test accuracy."
     assert rest.startswith("0 settings of the config and 0 recorded values")
 
 
