@@ -178,15 +178,9 @@ def compare(
 ):
     """Render a report on how two experiments differ, and which differences are real."""
     with logged(None):
-        from vitbench import compare
-        from vitbench.render import render
-        from vitbench.steps.report import NOTEBOOK
+        from vitbench.steps import compare
 
-        compare.both(a, b)  # or a message
-        title = " and ".join(compare.names(a, b))
-        notebook = NOTEBOOK.with_name("comparison.ipynb")
-        render(notebook, {"a": str(a), "b": str(b)}, title, output.with_suffix(".ipynb"), output)
-        say(f"compare: {output.resolve()}")
+        compare.run(a, b, output)
 
 
 def _parity(experiment: Config, results: Results, model: str, backend: str) -> None:

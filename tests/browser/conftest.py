@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import made_up
 from vitbench.results import Results
-from vitbench.steps import report
+from vitbench.steps import compare, report
 
 SCRIPT = "<script>window.intruder = true</script>"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -47,6 +47,17 @@ def troubled(tmp_path_factory) -> Path:
 def benchmark(troubled) -> Path:
     report.run(Results(troubled))
     return troubled / "report.html"
+
+
+@pytest.fixture(scope="session")
+def comparison(troubled, tmp_path_factory) -> Path:
+    """Of an experiment with the troubled one; its name is a script, too."""
+    settings = made_up.config(seeds=[0, 1, 2], training={"epochs": 6}, throughput={"batch_sizes": [32, 64]})
+    made = made_up.directory(tmp_path_factory.mktemp("results"), settings, speeds=made_up.SPEEDS | {"jax": 2000.0})
+    other = made.rename(made.with_name(SCRIPT.replace("/", "")))
+    path = tmp_path_factory.mktemp("comparison") / "comparison.html"
+    compare.run(troubled, other, path)
+    return path
 
 
 @pytest.fixture(scope="session")
