@@ -169,7 +169,8 @@ def directory(root: Path, settings: Config, class_name: str = "seven", **options
             | {"blocks": [{"images": row.images_per_second * f, "seconds": 1.0} for f in _factors(0.01)]}
             for row in group.itertuples()
         ]
-        _write(results.throughput(*keys), {"measurements": measured})
+        environment = {"hostname": "made-up", "execution": {"backend": keys[1]}}
+        _write(results.throughput(*keys), {"measurements": measured, "environment": environment})
     for row in made["runs"].itertuples():
         path = results.run(row.model, row.backend, row.execution, row.precision, row.seed) / "environment.json"
         packages = {"keras": "3.15.1", row.backend: "1.2.3"}

@@ -17,7 +17,7 @@ from vitbench.numerals import sort_key
 # Inks of the figures and what they become for a reader who prefers dark.
 _DARK = {figures.PAPER: "#1c1f24", figures.INK: "#e8eaed", figures.MUTED: "#a7b0bb", figures.RULE: "#3a3f47"}
 _KINDS = {**dict.fromkeys(("completed", "passed", "chosen"), "good"), "measured": "plain", "abandoned": "plain"}
-MOST_COLUMNS_UPRIGHT = 9  # a table with more is printed on a page laid across
+MOST_COLUMNS = 9  # a table with more is printed smaller
 
 
 class Picture(NamedTuple):
@@ -48,7 +48,7 @@ def title(text: str) -> Html:
 def lead(sentences: Iterable[str]) -> Html:
     """The answer: its first sentence larger than the prose, what it rests on below."""
     first, *others = sentences
-    return Html(f'<p class="lead">{escape(first)}</p>' + paragraphs(others))
+    return Html(f'<p class="lead">{escape(first)}</p>{paragraphs(others)}')
 
 
 def paragraphs(sentences: Iterable[str]) -> Html:
@@ -109,7 +109,7 @@ def table(rows: list[dict], caption: str, name: str, headers: int = 1, numeric: 
         for label, value in list(row.items())[headers:]:
             cells.append(f"<td{_cell(value, label in right)}>{escape(value)}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    wide = " wide" if len(rows[0]) > MOST_COLUMNS_UPRIGHT else ""
+    wide = " wide" if len(rows[0]) > MOST_COLUMNS else ""
     return Html(
         f'<div class="scroll{wide}" role="region" aria-labelledby="table-{name}" tabindex="0">'
         f'<table class="sortable n-last"><caption id="table-{name}"><span>{escape(caption)}</span></caption>'

@@ -16,7 +16,7 @@ def over_time(epochs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """
     runs = runs.drop_duplicates(RUN)
     cold = runs.assign(cold=runs["import_seconds"].fillna(0) + runs["first_step_seconds"].fillna(0))[[*RUN, "cold"]]
-    found = epochs.merge(cold, on=RUN, how="left", validate="many_to_one").sort_values([*RUN, "epoch"])
+    found = epochs.merge(cold, on=RUN, how="left", validate="many_to_one").sort_values("epoch", kind="stable")
     by_run = (found["train_seconds"] + found["validation_seconds"]).astype(float).groupby([found[key] for key in RUN])
     return found.assign(wall_seconds=found["cold"].fillna(0) + by_run.cumsum()).drop(columns="cold")
 

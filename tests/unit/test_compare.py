@@ -31,7 +31,7 @@ def told(a, b) -> list[str]:
     found = (compare.settings(one, other), compare.environments(one, other))
     speeds, accuracies = compare.speeds(one, other, chosen), compare.accuracies(one, other, chosen)
     same = compare.same_test_images(one, other)
-    sentences = differences.answer(("a", "b"), speeds, accuracies, found, same)
+    sentences = differences.answer(("a", "b"), speeds, accuracies, found, same, other.config)
     return [s.replace("\N{NARROW NO-BREAK SPACE}", " ").replace("\N{NO-BREAK SPACE}", " ") for s in sentences]
 
 
@@ -39,17 +39,19 @@ def test_an_experiment_does_not_differ_from_itself(a):
     one, other = compare.both(a, a)
     assert compare.settings(one, other).empty and compare.environments(one, other).empty
     assert compare.alone(one, other) == [set(), set()]
-    speeds, accuracies, rest = told(a, a)
-    assert speeds.startswith("In b, compared with a, training is as fast, to within the margin, everywhere; inference")
+    speeds, everywhere, accuracies, rest = told(a, a)
+    everyone = "as fast on jax, torch and tensorflow"
+    assert speeds == f"In b, compared with a, vit is: in training {everyone}; in inference {everyone}."
+    assert everywhere == "Of all 20 measurements that are in both, 20 as fast."
     assert accuracies == "Of 4 contestants in both, none is shown to differ in test accuracy."
     assert rest.startswith("0 settings of the config and 0 recorded values")
 
 
 def test_a_real_difference_of_speed_is_told_and_another_is_not(a, tmp_path):
     b = another(tmp_path, speeds=made_up.SPEEDS | {"torch": 2 * made_up.SPEEDS["torch"]})
-    speeds, *_ = told(a, b)
-    assert "training is 2.0 × as fast for vit on torch, published" in speeds
-    assert "jax" not in speeds
+    speeds, everywhere, *_ = told(a, b)
+    assert "in training as fast on jax and tensorflow and 2.0 × as fast on torch; in inference" in speeds
+    assert everywhere == "Of all 20 measurements that are in both, 6 faster and 14 as fast."
     found = compare.speeds(*compare.both(a, b), Statistics())
     of_torch = found[found["backend"] == "torch"]
     assert of_torch["verdict"].eq("different").all() and of_torch["ratio"].between(1.95, 2.05).all()
@@ -62,7 +64,7 @@ def test_a_real_difference_of_accuracy_is_told(a, tmp_path):
     frame = pd.read_parquet(runs)
     frame.loc[frame["backend"] == "torch", "test_accuracy"] -= 0.2
     frame.to_parquet(runs)
-    _, accuracies, _ = told(a, b)
+    *_, accuracies, _ = told(a, b)
     assert accuracies.startswith("Test accuracy in b differs by −0.200 for vit on torch (")
 
 
@@ -92,7 +94,7 @@ def test_accuracies_on_different_images_are_not_compared(a, tmp_path):
     manifest = json.loads(Results(b).manifest.read_text())
     manifest["sha256"] = {name: "0" for name in manifest["sha256"]}
     Results(b).manifest.write_text(json.dumps(manifest))
-    assert told(a, b)[1] == "Their test images are not the same, so their accuracies are not compared."
+    assert told(a, b)[-2] == "Their test images are not the same, so their accuracies are not compared."
 
 
 def test_speeds_whose_blocks_are_gone_are_shown_without_a_verdict(a, tmp_path):

@@ -83,7 +83,7 @@ def failures_list(failures: pd.DataFrame) -> Html:
         )
         for row in told.itertuples()
     ]
-    return Html("<p>What their logs say last:</p>" + Markup("").join(items) if items else "")
+    return Html(f"<p>What their logs say last:</p>{Markup().join(items)}" if items else "")
 
 
 def _job(row) -> str:

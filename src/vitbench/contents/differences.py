@@ -4,7 +4,7 @@ import pandas as pd
 
 from vitbench.config import Config
 from vitbench.contents.rows import KEYS, condensed, named, signed
-from vitbench.narrative import PHASES
+from vitbench.narrative import PHASES, main_model
 from vitbench.numerals import NONE, counted, listed, number, percent, share, times
 from vitbench.presentation import Html, shortened, table
 
@@ -15,11 +15,16 @@ def answer(
     accuracies: pd.DataFrame,
     differences: tuple[pd.DataFrame, pd.DataFrame],
     same_images: bool,
+    config: Config,
 ) -> list[str]:
-    """Which speeds and accuracies of the second experiment really differ from the first's, and what else does."""
+    """Which speeds and accuracies of the second experiment, whose config it is, really differ from the first's.
+
+    Then how many of all measurements do, and what else differs.
+    """
     settings, properties = (counted(len(table), noun) for table, noun in zip(differences, _NOUNS, strict=True))
     return [
-        _of_speeds(names, speeds),
+        _of_speeds(names, speeds, config),
+        *_of_all(speeds),
         _of_accuracies(names, accuracies, same_images),
         f"{settings} of the config and {properties} of hardware or software differ; whatever differs here may be why.",
     ]
@@ -28,33 +33,47 @@ def answer(
 _NOUNS = ("setting", "recorded value")
 
 
-def _of_speeds(names: tuple[str, str], speeds: pd.DataFrame) -> str:
-    if speeds.empty:
-        return f"No speed was measured in both {names[0]} and {names[1]}."
+def _of_speeds(names: tuple[str, str], speeds: pd.DataFrame, config: Config) -> str:
+    """Of the main model, as it is meant to be used: the tuned execution, the config's precision and batch size."""
+    model = main_model(config)
+    found = speeds[speeds["model"] == model]
+    for key, wanted in (
+        ("execution", ["tuned", "published"]),
+        ("precision", config.precisions),
+        ("batch_size", [config.training.batch_size, *sorted(found["batch_size"].unique(), reverse=True)]),
+    ):
+        there = next((value for value in wanted if (found[key] == value).any()), None)
+        found = found[found[key] == there]
+    if found.empty:
+        return f"No speed of {model} was measured in both {names[0]} and {names[1]}."
     clauses = []
     for phase, what in PHASES.items():
-        of_phase = speeds[speeds["phase"] == phase]
-        real = of_phase[of_phase["verdict"].str.startswith("different")].sort_values("ratio", ascending=False)
-        faster, slower = real[real["ratio"] > 1], real[real["ratio"] < 1]
-        said = [
-            f"{times(row.ratio)} as fast {_whose(row, speeds)}" for row in [*faster.itertuples(), *slower.itertuples()]
-        ]
-        equal = (of_phase["verdict"] == "equivalent").sum()
-        if len(of_phase) == equal:
-            said = ["as fast, to within the margin, everywhere"]
-        elif not said:
-            said = ["not shown to be faster or slower anywhere"]
-        if len(of_phase):
-            clauses.append(f"{what} is {listed(said)}")
-    return f"In {names[1]}, compared with {names[0]}, {'; '.join(clauses)}."
+        said: dict[str, list[str]] = {}
+        for row in found[found["phase"] == phase].itertuples():
+            said.setdefault(_how_fast(row), []).append(row.backend)
+        clauses += [f"{what} {listed([f'{how} on {listed(on)}' for how, on in said.items()])}"] if said else []
+    return f"In {names[1]}, compared with {names[0]}, {model} is: in {'; in '.join(clauses)}."
 
 
-def _whose(row, speeds: pd.DataFrame) -> str:
-    vary = [key for key in ("execution", "precision") if speeds[key].nunique() > 1]
-    words = [f"{row.model} on {row.backend}", *(getattr(row, key) for key in vary)]
-    if speeds["batch_size"].nunique() > 1:
-        words.append(f"batch size {row.batch_size:.0f}")
-    return f"for {', '.join(words)}"
+def _how_fast(row) -> str:
+    if row.verdict == "equivalent":
+        return "as fast"
+    if not row.verdict.startswith("different"):
+        return "not shown to be faster or slower"
+    return f"{times(row.ratio)} as fast"
+
+
+def _of_all(speeds: pd.DataFrame) -> list[str]:
+    """How the verdicts on all measurements are spread, if they are more than the first sentence could tell."""
+    different = speeds["verdict"].str.startswith("different")
+    counts = {
+        "faster": (different & (speeds["ratio"] > 1)).sum(),
+        "slower": (different & (speeds["ratio"] < 1)).sum(),
+        "as fast": (speeds["verdict"] == "equivalent").sum(),
+    }
+    counts["undecided"] = len(speeds) - sum(counts.values())
+    told = listed([f"{n} {what}" for what, n in counts.items() if n])
+    return [f"Of all {counted(len(speeds), 'measurement')} that are in both, {told}."] if len(speeds) else []
 
 
 def _of_accuracies(names: tuple[str, str], accuracies: pd.DataFrame, same_images: bool) -> str:

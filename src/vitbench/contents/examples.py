@@ -3,9 +3,8 @@
 import pandas as pd
 from markupsafe import Markup
 
-from vitbench import figures
 from vitbench.config import Config
-from vitbench.contents.rows import KEYS, condensed, contestants, named
+from vitbench.contents.rows import KEYS, condensed, contestants, named, position
 from vitbench.evidence import Sample
 from vitbench.numerals import number, percent, share
 from vitbench.presentation import Html, table, thumbnail
@@ -13,9 +12,10 @@ from vitbench.presentation import Html, table, thumbnail
 MOST_CONFUSED = 5  # pairs of classes of each contestant
 
 
-def samples_table(samples: list[Sample]) -> Html:
+def samples_table(samples: list[Sample], config: Config) -> Html:
     """A row per test image: what it shows, and what each contestant takes it for, and how sure it is."""
-    keys = sorted(dict.fromkeys(keys for sample in samples for keys in sample.predicted), key=_order)
+    keys = dict.fromkeys(keys for sample in samples for keys in sample.predicted)
+    keys = sorted(keys, key=lambda key: (position(*key[:2], config), key))
     vary = [n for n in range(len(KEYS)) if len({key[n] for key in keys}) > 1] or [1]
     rows = [
         {
@@ -30,11 +30,6 @@ def samples_table(samples: list[Sample]) -> Html:
         "completed run. ✓ right, ✗ wrong."
     )
     return table(rows, caption, "samples", headers=2)
-
-
-def _order(keys: tuple) -> tuple:
-    model, backend, *others = keys
-    return model, figures.order(backend), *others
 
 
 def _said(sample: Sample, keys: tuple) -> Markup:

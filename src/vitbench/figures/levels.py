@@ -150,7 +150,8 @@ def ratios(speeds: pd.DataFrame, names: tuple[str, str], narrow: bool = False) -
     axes = figure.subplots()
     labels, told = [], []
     for row, found in enumerate(speeds.itertuples()):
-        words = [found.model, found.backend, *(f"{getattr(found, key)}" for key in vary), found.phase]
+        values = [getattr(found, key) for key in vary]
+        words = [found.model, found.backend, *(v if isinstance(v, str) else number(v) for v in values), found.phase]
         labels.append(" · ".join(words))
         reach = [found.ratio_ci_low, found.ratio_ci_high]
         if not pd.isna(reach[0]):
@@ -158,9 +159,7 @@ def ratios(speeds: pd.DataFrame, names: tuple[str, str], narrow: bool = False) -
         axes.plot(found.ratio, row, linestyle="", markersize=7, **look.of(found.backend))
         told.append(f"{labels[-1]} {number(found.ratio)}")
     axes.axvline(1, color=INK, linewidth=1)
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(lambda value, _: number(value))
-    axes.xaxis.set_minor_formatter(lambda value, _: "")
+    axes.locator_params(axis="x", nbins=4 if narrow else 8)
     axes.set(yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.4, -0.6))
     axes.set_xlabel(f"images/s, {names[1]} ÷ {names[0]}")
     look.finish(axes, grid="x")

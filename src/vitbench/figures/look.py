@@ -84,7 +84,8 @@ def new(narrow: bool, height: float) -> Figure:
 
 
 def legend(figure: Figure, handles: list[Line2D | Patch], narrow: bool) -> None:
-    figure.legend(handles=handles, loc="outside upper left", ncols=3 if narrow else len(handles))
+    columns = 2 if len(handles) > 4 else 3
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns if narrow else len(handles))
 
 
 def note(axes: Axes, x: float, y: float, text: str, **options) -> None:
