@@ -14,6 +14,7 @@ from vitbench.records import flat
 CONTESTANT = ["model", "backend", "execution", "precision"]
 TIMED = [*CONTESTANT, "phase", "batch_size"]
 NOT_A_SETTING = ("experiment", "report.")  # a name or a title changes no figure
+OF_A_PROCESS = ("execution.compilations",)  # a count that another process of the same kind need not reach
 
 
 def both(a: str | Path, b: str | Path) -> tuple[Evidence, Evidence]:
@@ -42,7 +43,7 @@ def environments(a: Evidence, b: Evidence) -> pd.DataFrame:
     """A row per property of hardware or software that differs, of contestants that are in both: property, a, b."""
     common = {_contestant(job) for job in a.environments} & {_contestant(job) for job in b.environments}
     found = [_properties([job for job in e.environments if _contestant(job) in common]) for e in (a, b)]
-    return _differing("property", *found)
+    return _differing("property", *found, leave_out=OF_A_PROCESS)
 
 
 def same_test_images(a: Evidence, b: Evidence) -> bool:
@@ -108,7 +109,7 @@ def _properties(jobs: list[Recorded]) -> dict[str, str]:
     return {name: ", ".join(sorted(values)) for name, values in found.items()}
 
 
-def _differing(what: str, a: dict, b: dict, leave_out: tuple[str, ...] = ()) -> pd.DataFrame:
-    names = [name for name in dict.fromkeys([*a, *b]) if not name.startswith(leave_out or ("\0",))]
+def _differing(what: str, a: dict, b: dict, leave_out: tuple[str, ...]) -> pd.DataFrame:
+    names = [name for name in dict.fromkeys([*a, *b]) if not name.startswith(leave_out)]
     rows = [(name, a.get(name), b.get(name)) for name in names if a.get(name) != b.get(name)]
-    return pd.DataFrame(rows, columns=[what, "a", "b"]).astype(object)
+    return pd.DataFrame(rows, columns=[what, "a", "b"], dtype=object)

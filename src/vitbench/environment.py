@@ -19,6 +19,7 @@ VARIABLE_PREFIXES = (
     *("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "MALLOC_", "LD_PRELOAD"),
     *(f"SLURM_JOB_{word}" for word in ("ID", "PARTITION", "NODELIST", "GPUS")),
 )
+OURS = ("TORCHINDUCTOR_CACHE_DIR",)  # a fresh one for each process, whose name says nothing
 
 
 def collect() -> dict:
@@ -34,7 +35,7 @@ def collect() -> dict:
         "gpus": _gpus(),
         "packages": versions(PACKAGES),
         "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain", "-uno"))},
-        "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLE_PREFIXES)},
+        "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLE_PREFIXES) and k not in OURS},
     }
 
 

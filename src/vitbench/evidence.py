@@ -152,6 +152,8 @@ def _recorded(config: Config, results: Results) -> list[Recorded]:
         if path.exists():
             values = read_json(path)
             values = values.get("environment", {}) if job.seed is None else values
+            # when and how its processes came and went is told by the tables
+            values["execution"] = {k: v for k, v in values.get("execution", {}).items() if k != "sessions"}
             found.append(Recorded(job.model, job.backend, job.execution, job.precision, values))
     return found
 

@@ -49,10 +49,16 @@ def _of_speeds(names: tuple[str, str], speeds: pd.DataFrame, config: Config) -> 
     clauses = []
     for phase, what in PHASES.items():
         said: dict[str, list[str]] = {}
-        for row in found[found["phase"] == phase].itertuples():
+        rows = found[found["phase"] == phase].sort_values("verdict", key=lambda v: v.map(_certainty), kind="stable")
+        for row in rows.itertuples():
             said.setdefault(_how_fast(row), []).append(row.backend)
         clauses += [f"{what} {listed([f'{how} on {listed(on)}' for how, on in said.items()])}"] if said else []
     return f"In {names[1]}, compared with {names[0]}, {model} is: in {'; in '.join(clauses)}."
+
+
+def _certainty(verdict: str) -> int:
+    """What is decided comes first."""
+    return 0 if verdict.startswith("different") else 1 if verdict == "equivalent" else 2
 
 
 def _how_fast(row) -> str:
