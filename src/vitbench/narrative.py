@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from vitbench import target
 from vitbench.config import Config
 from vitbench.numerals import counted, listed, number, percent, share, spread, times
 
@@ -42,14 +43,15 @@ class Speed:
     lost: str
 
 
-def answer(runs: pd.DataFrame, throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config) -> list[str]:
+def answer(tables: dict[str, pd.DataFrame], config: Config) -> list[str]:
     """The answer for the main model: which backend for training and which for inference; then by how much, how sure.
 
     The main model is the first that is not the baseline. Speeds are of the tuned execution, where it was measured. What
     was trained or timed although its parity failed is no answer to anything.
     """
     model = main_model(config)
-    runs, throughput, comparisons = (t[t["model"] == model] for t in (runs, throughput, comparisons))
+    names = ("runs", "epochs", "throughput", "comparisons")
+    runs, epochs, throughput, comparisons = (tables[name][tables[name]["model"] == model] for name in names)
     training, inference = (_speed(throughput, comparisons, config, model, phase) for phase in PHASES)
     where = _hardware(runs, throughput)
     if training.kind == inference.kind == "none":
@@ -58,7 +60,7 @@ def answer(runs: pd.DataFrame, throughput: pd.DataFrame, comparisons: pd.DataFra
         said_twice = training.lost == inference.lost
         says = [f"{where}: {_advice(model, training, inference)}.", f"{training.sentence}{training.lost}."]
         says.append(f"{inference.sentence}{'' if said_twice else inference.lost}.")
-    return [*says, _accuracy(runs, comparisons, config)]
+    return [*says, _accuracy(runs, comparisons, config), *_from_cold(runs, epochs, config)]
 
 
 def main_model(config: Config) -> str:
@@ -154,6 +156,21 @@ def _accuracy(runs: pd.DataFrame, comparisons: pd.DataFrame, config: Config) -> 
     pairs = comparisons[comparisons["metric"] == "test_accuracy"]
     pairs = pairs[pairs["backend_a"].isin(by_backend) & pairs["backend_b"].isin(by_backend)]
     return f"{says}; {_verdict(pairs, max(counts), alone, config)}{lost}."
+
+
+def _from_cold(runs: pd.DataFrame, epochs: pd.DataFrame, config: Config) -> list[str]:
+    """How long the backends took to the target accuracy, what each start costs included."""
+    done = runs[(runs["status"] == "completed") & runs["error"].isna()]
+    execution, precision = _slice(done, config)
+    epochs = epochs[(epochs["execution"] == execution) & (epochs["precision"] == precision)]
+    epochs = epochs[epochs["backend"].isin(done["backend"])]
+    targets = target.targets(epochs, config.report.target_accuracy)
+    found = target.reached(target.over_time(epochs, runs), targets).dropna(subset=["seconds"]).sort_values("seconds")
+    if len(found) < 2:
+        return []
+    took = listed([f"{number(row.seconds)} s on {row.backend}" for row in found.itertuples()])
+    accuracy = share(found["target"].iloc[0])
+    return [f"From the start of the process to a validation accuracy of {accuracy} it took {took} (medians over runs)."]
 
 
 def _verdict(pairs: pd.DataFrame, seeds: int, alone: bool, config: Config) -> str:

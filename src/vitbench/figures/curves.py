@@ -75,7 +75,7 @@ def accuracy_over_time(timed: pd.DataFrame, targets: dict[str, float], narrow: b
             told.append(f"the target of {title} is {share(target)}")
         axes.set(title=title, xlabel="seconds", ylabel="validation accuracy", xlim=(0, None))
         axes.locator_params(axis="x", nbins=5)
-        axes.xaxis.set_major_formatter(lambda value, _: number(value))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}".replace(",", "\N{NARROW NO-BREAK SPACE}"))
         look.finish(axes, grid="y")
     line = Line2D([], [], color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="target")
     look.legend(figure, [*look.handles(look.in_order(timed["backend"])), *([line] if targets else [])], narrow)
