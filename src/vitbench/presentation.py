@@ -16,7 +16,7 @@ from vitbench.numerals import sort_key
 
 # Inks of the figures and what they become for a reader who prefers dark.
 _DARK = {figures.PAPER: "#1c1f24", figures.INK: "#e8eaed", figures.MUTED: "#a7b0bb", figures.RULE: "#3a3f47"}
-_KINDS = {**dict.fromkeys(("completed", "passed", "chosen"), "good"), "measured": "plain", "abandoned": "plain"}
+_GOOD, _PLAIN = ("completed", "passed", "chosen"), ("measured", "abandoned", "pruned")
 MOST_COLUMNS = 9  # a table with more is printed smaller
 
 
@@ -135,7 +135,8 @@ def _class(number: bool, long: bool = False) -> str:
 def badge(status: object) -> Markup:
     """A status in words, coloured beside that."""
     text = "unknown" if status is None or pd.isna(status) else str(status)
-    return Markup('<span class="badge {}">{}</span>').format(_KINDS.get(text, "bad"), text)
+    kind = "good" if text in _GOOD else "plain" if text in _PLAIN else "bad"
+    return Markup('<span class="badge {}">{}</span>').format(kind, text)
 
 
 def shortened(text: str, length: int = 120) -> Markup:

@@ -71,6 +71,11 @@ def test_every_run_is_a_completed_row_with_every_column(results):
     assert (runs.parameters == runs.parameters[0]).all()
 
 
+def test_no_epoch_is_told_of_what_the_test_images_made_the_compiler_do(results):
+    found = [json.loads(path.read_text())["execution"] for path in results.glob("runs/**/environment.json")]
+    assert [executed["compilations_while_timed"] for executed in found] == [0] * 6
+
+
 def test_predictions_are_those_that_the_accuracy_counts(results):
     labels = np.load(results / "data" / "y_test.npy")
     for run in pd.read_parquet(results / "tables" / "runs.parquet").itertuples():

@@ -11,7 +11,7 @@ from vitbench.presentation import Html, backend, badge, table
 from vitbench.records import flat
 
 _OF = {"state": "variable"}
-_REFERENCES = {"numpy": "NumPy, float64"}
+_REFERENCES = {"numpy": "NumPy,\N{NO-BREAK SPACE}float64"}
 
 
 def parity_table(parity: pd.DataFrame, config: Config) -> Html:

@@ -88,6 +88,7 @@ def _trained(
         callbacks=[Epochs(batches), record],
         verbose=0,
     )
+    recompilations = record.recompilations()  # before the test images, whose batches may be of another size
     values = {
         "parameters": parts.classifier.count_params(),
         "best_epoch": journal.best_epoch,
@@ -107,7 +108,7 @@ def _trained(
     values |= {k: audit[k] for k in ("jit_compile_effective", "tf32_effective", "keras_version", "backend_version")}
     journal.told()
     values |= journal.columns(images)
-    audit |= {"plan": plan.as_dict(), "seed": job.seed, "compilations_while_timed": record.recompilations()}
+    audit |= {"plan": plan.as_dict(), "seed": job.seed, "compilations_while_timed": recompilations}
     values["audit"] = audit | {"sessions": journal.sessions}
     if record.diverged:
         values["error"] = f"the loss was no number in epoch {journal.epochs}"
