@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
-from slurm.running import EDITS, WITHOUT_ACCOUNTING, edit_profile, ended, snakemake
+from slurm.running import EDITS, WITHOUT_ACCOUNTING, edit_profile, ended, snakemake, until
 
 ACCOUNTING = False
 DEMO = ("--configfile", "config.yaml", "workflow/presets/demo.yaml", "gpus.yaml")
@@ -56,3 +56,15 @@ def test_two_backends_run_at_once_and_never_on_one_gpu(jobs):
     ]
     assert any(a["backend"] != b["backend"] for a, b in at_once)
     assert all(a["variables"]["CUDA_VISIBLE_DEVICES"] != b["variables"]["CUDA_VISIBLE_DEVICES"] for a, b in at_once)
+
+
+def test_a_login_node_without_a_gpu_submits_and_the_job_says_what_it_lacks(cluster, project, demo):
+    (project / "strict.yaml").write_text("experiment: strict\nallow_cpu: false\n")
+    run = "results/strict/runs/vit/torch/tuned/float32/seed0/metrics.json"
+    process = snakemake(cluster, project, *DEMO, "strict.yaml", "--retries", "0", "--", run)
+    logs = project / "results" / "strict" / "logs" / "tune"
+    try:
+        until(lambda: [log for log in logs.glob("*.log") if "finds no GPU here" in log.read_text()], 120, "the refusal")
+    finally:
+        process.kill()
+    assert "This machine has no GPU" not in (project / "snakemake.log").read_text()

@@ -150,6 +150,7 @@ def test_a_diverged_run_is_a_row_and_the_report_is_made(project):
         *TINY,
         "--config",
         *("experiment=hot", "backends=[torch]", "seeds=[0]", "training={optimizer: {learning_rate: 1.0e+30}}"),
+        "executions={throughput: [tuned]}",
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     (run,) = pd.read_csv(project / "results/hot/tables/runs.csv").to_dict("records")
