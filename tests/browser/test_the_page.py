@@ -61,8 +61,6 @@ def test_nothing_has_to_be_scrolled_sideways(opened, path, width, scheme):
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_axe_finds_no_serious_fault(opened, path, width, scheme):
     page = everything_open(opened(path, width, scheme))
-    page.evaluate("delete window.intruder")
-    page.context.set_offline(True)
     found = Axe().run(page).response["violations"]
     serious = [
         (fault["id"], [node["html"][:120] for node in fault["nodes"]][:3])

@@ -4,6 +4,7 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import made_up
@@ -123,6 +124,14 @@ def test_a_report_can_be_made_when_nothing_was_measured(tmp_path):
     (root / "data" / "x_train.npy").unlink()
     report.run(Results(root))
     assert "No training run completed" in (root / "report.html").read_text()
+
+
+def test_sixty_runs_of_a_hundred_epochs_stay_small_enough_to_be_sent(tmp_path):
+    settings = made_up.config(seeds=range(15), training={"epochs": 100})
+    root = made_up.directory(tmp_path, settings)
+    report.run(Results(root))
+    assert len(pd.read_parquet(root / "tables" / "runs.parquet")) == 60
+    assert (root / "report.html").stat().st_size < 15e6
 
 
 def test_the_committed_notebook_has_no_outputs():

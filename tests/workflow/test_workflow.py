@@ -60,6 +60,10 @@ def test_nothing_half_written_is_left(results):
     assert [p for p in results.rglob(".*") if p.name != ".snakemake_timestamp"] == []
 
 
+def test_the_report_is_small_enough_to_be_sent(results):
+    assert 100_000 < (results / "report.html").stat().st_size < 5e6
+
+
 def test_every_run_is_a_completed_row_with_every_column(results):
     runs = pd.read_parquet(results / "tables" / "runs.parquet")
     assert list(runs.columns) == records.RUN_COLUMNS
