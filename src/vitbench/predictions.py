@@ -15,11 +15,10 @@ def write(path: Path, logits: np.ndarray) -> None:
     logits: float (n, classes). The file has `classes`, int16 (n, k), and `probabilities`, float32 (n, k), with k = 5
     or, if there are fewer, the number of classes.
     """
-    logits = logits.astype(np.float64)
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
     classes = np.argsort(-logits, axis=1, kind="stable")[:, :MOST_PROBABLE]
-    chosen = np.take_along_axis(probabilities, classes, axis=1)
+    largest = logits.max(axis=1, keepdims=True)
+    shifted = np.exp(logits - largest)  # none overflows
+    chosen = np.take_along_axis(shifted, classes, axis=1) / shifted.sum(axis=1, keepdims=True)
     with whole(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, classes=classes.astype(np.int16), probabilities=chosen.astype(np.float32))
 
