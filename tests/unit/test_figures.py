@@ -1,9 +1,9 @@
 """The figures can be drawn from any table, and their text alternatives carry the numbers."""
 
-import made_up
 import numpy as np
 import pytest
 
+import made_up
 from vitbench import figures, target
 
 CASES = {

@@ -1,9 +1,9 @@
 """Time to accuracy is counted from the start of the process, and a target is what every run can reach."""
 
-import made_up
 import pandas as pd
 import pytest
 
+import made_up
 from vitbench import target
 
 KEYS = {"model": "vit", "backend": "jax", "execution": "tuned", "precision": "float32"}

@@ -38,7 +38,7 @@ def _said(sample: Sample, keys: tuple) -> Markup:
     name, probability = sample.predicted[keys]
     right = name == sample.class_name
     kind, mark = ("good", "✓") if right else ("bad", "✗")
-    return Markup('<span class="badge {}">{}</span> {} {}').format(kind, mark, name, share(probability))
+    return Markup('<span class="badge {}">{}</span> {} ({})').format(kind, mark, name, share(probability))
 
 
 def confusions_table(confusions: pd.DataFrame, config: Config) -> Html:

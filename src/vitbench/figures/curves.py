@@ -40,7 +40,7 @@ def learning_curves(epochs: pd.DataFrame, narrow: bool = False) -> Drawn:
                     when = f"{share(last.iloc[-1])} at epoch {last.index[-1]:.0f}"
                     told.append(f"{title} {backend} validation {words} {when}")
             axes.set(title=f"{title}: {words}", xlabel="epoch")
-            axes.locator_params(axis="x", integer=True, nbins=6)
+            axes.locator_params(axis="x", integer=True, nbins=6, min_n_ticks=1)
             look.finish(axes, grid="y")
     styles = [Line2D([], [], color=INK, linestyle=d, label=w) for w, d in (("training", dashed), ("validation", "-"))]
     look.legend(figure, [*look.handles(look.in_order(epochs["backend"])), *styles], narrow)
