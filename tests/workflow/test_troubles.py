@@ -165,7 +165,11 @@ def test_without_a_gpu_nothing_is_trained_until_told(project):
     assert "This machine has no GPU" in published.stdout + published.stderr
     assert "accelerator=cpu" in published.stdout + published.stderr
     assert not (project / "results" / "cifar100").exists()
-    (project / "auto.yaml").write_text("accelerator: auto\n")  # as a job on a cluster's node without a GPU would find
+    auto = {
+        "accelerator": "auto",
+        "tuning": {"budget_seconds": 60},
+    }  # as a job on a cluster's node without a GPU has it
+    (project / "auto.yaml").write_text(json.dumps(auto))
     by_hand = subprocess.run(
         [sys.executable, "-m", "vitbench", "tune", "--model", "vit", "--backend", "torch"]
         + ["--config", "config.yaml", "--config", TINY[2], "--config", "auto.yaml"],

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vitbench.execution import imports
 from vitbench.execution.auditing import (
     Compilations,
     NotAsPlannedError,
@@ -95,8 +96,8 @@ def start(backend: str, precision: str, accelerator: str, allow_cpu: bool = Fals
             _folder_of_this_process()
         )  # else what a job compiled makes the next start warm
     began = time.perf_counter()
-    import keras
-
+    with imports.of(backend):
+        import keras
     if keras.backend.backend() != backend:
         raise RuntimeError(f"Keras was imported before its backend was chosen: it runs on {keras.backend.backend()}")
     seconds = time.perf_counter() - began
