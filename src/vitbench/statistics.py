@@ -237,9 +237,14 @@ def seeds_needed(difference: float, deviation: float, alpha: float, settings: St
 
 
 def power_of_difference(n: int, difference: float, deviation: float, alpha: float) -> float:
-    """Of the paired t test with n pairs, by the noncentral t distribution (Cohen 1988, section 2.3)."""
-    critical, shift = stats.t.ppf(1 - alpha / 2, n - 1), abs(difference) * np.sqrt(n) / deviation
-    return float(stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift))
+    """Of the paired t test with n pairs (Cohen 1988, section 2.3): 1 - P(|T| < t) of the noncentral t distribution.
+
+    As the mean over the distribution of the standard deviation that is found, since SciPy's noncentral t is NaN for
+    ordinary arguments.
+    """
+    error, found = _errors(n, deviation)
+    far = stats.t.ppf(1 - alpha / 2, n - 1) * found
+    return float(np.mean(stats.norm.cdf((difference - far) / error) + stats.norm.cdf((-difference - far) / error)))
 
 
 def power_of_equivalence(n: int, difference: float, deviation: float, alpha: float, settings: Statistics) -> float:
@@ -248,11 +253,16 @@ def power_of_equivalence(n: int, difference: float, deviation: float, alpha: flo
     The mean over the distribution of the standard deviation that is found, of the probability that the mean lies far
     enough within the margin for it.
     """
-    share = (np.arange(INTEGRATION_POINTS) + 0.5) / INTEGRATION_POINTS
-    error = deviation / np.sqrt(n)
-    found = error * np.sqrt(stats.chi2.ppf(share, n - 1) / (n - 1))
+    error, found = _errors(n, deviation)
     room = np.maximum(0, settings.equivalence_margin - stats.t.ppf(1 - alpha, n - 1) * found)
     return float(np.mean(stats.norm.cdf((room - difference) / error) - stats.norm.cdf((-room - difference) / error)))
+
+
+def _errors(n: int, deviation: float) -> tuple[float, np.ndarray]:
+    """The standard error of the mean of n, and those that samples of n find: as many, all equally likely."""
+    share = (np.arange(INTEGRATION_POINTS) + 0.5) / INTEGRATION_POINTS
+    error = deviation / np.sqrt(n)
+    return error, error * np.sqrt(stats.chi2.ppf(share, n - 1) / (n - 1))
 
 
 def _upper_tail(distance: float, error: float, degrees: float) -> float:

@@ -150,6 +150,23 @@ def test_the_seeds_that_would_decide_do_decide():
     assert seeds_needed(MARGIN, 100 * DEVIATION, 0.05, SETTINGS) is None
 
 
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 1.0, 2.0, 5.0, 10.0])
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 3, 0.05 / 6])
+def test_more_seeds_have_more_power(ratio, alpha):
+    power = [power_of_difference(n, ratio * DEVIATION, DEVIATION, alpha) for n in range(2, 200)]
+    assert all(0 <= one <= 1 for one in power)
+    assert (np.diff(power) > -1e-3).all()
+    expected = [(n, stats.nct.sf(stats.t.ppf(1 - alpha / 2, n - 1), n - 1, ratio * np.sqrt(n))) for n in (5, 9, 14)]
+    for n, upper in expected:  # the lower tail is next to nothing, if the ratio is not
+        assert upper - 1e-3 <= power[n - 2] <= upper + (1e-3 if ratio >= 1 else alpha / 2)
+
+
+def test_few_seeds_are_asked_for_where_few_would_do():
+    assert seeds_needed(0.0117, 0.0059, 0.05 / 3, SETTINGS) == 6
+    assert seeds_needed(-0.0117, 0.0059, 0.05 / 3, SETTINGS) == 6
+    assert seeds_needed(0.0274, 0.0057, 0.05 / 3, SETTINGS) == 4
+
+
 def test_a_summary_has_the_t_interval_of_the_mean():
     row = summary(BASE, 0.95)
     low, high = stats.ttest_1samp(BASE, 0).confidence_interval(0.95)
