@@ -31,7 +31,8 @@ def costs(throughput: pd.DataFrame, train_images: int | None) -> pd.DataFrame:
 
 def between_commands(jobs: pd.DataFrame) -> tuple[float, float]:
     """Seconds in which one or more jobs ran; and those between them in which none did, long pauses left out."""
-    spans = sorted(zip(pd.to_datetime(jobs["started_at"]), pd.to_datetime(jobs["finished_at"]), strict=True))
+    began, ended = (pd.to_datetime(jobs[column], format="ISO8601") for column in ("started_at", "finished_at"))
+    spans = sorted(zip(began, ended, strict=True))
     if not spans:
         return 0.0, 0.0
     busy, idle, end = 0.0, 0.0, spans[0][0]

@@ -59,7 +59,7 @@ def accuracies(a: Evidence, b: Evidence, chosen: Statistics) -> pd.DataFrame:
     rows = []
     for metric in statistics.METRICS:
         family = []
-        found = [_by(CONTESTANT, e.runs[e.runs["status"] == "completed"], metric) for e in (a, b)]
+        found = [_by(CONTESTANT, e.runs[_comparable(e.runs)], metric) for e in (a, b)]
         for keys in (keys for keys in found[0] if keys in found[1]):
             row = dict(zip(CONTESTANT, keys, strict=True)) | {"metric": metric}
             one, other = found[0][keys], found[1][keys]
@@ -74,6 +74,9 @@ def accuracies(a: Evidence, b: Evidence, chosen: Statistics) -> pd.DataFrame:
 def speeds(a: Evidence, b: Evidence, chosen: Statistics) -> pd.DataFrame:
     """A row per measurement of both: the median images/s, b ÷ a with its interval over timed blocks, and a verdict."""
     rows, found = [], [_by(TIMED, e.blocks, "images_per_second") for e in (a, b)]
+    for measured, e in zip(found, (a, b), strict=True):
+        for keys in e.throughput.loc[~_comparable(e.throughput), TIMED].itertuples(index=False, name=None):
+            measured.pop(keys, None)
     for keys in (keys for keys in found[0] if keys in found[1]):
         one, other = found[0][keys], found[1][keys]
         row = dict(zip(TIMED, keys, strict=True)) | {"median_a": np.median(one), "median_b": np.median(other)}
@@ -89,6 +92,22 @@ def alone(a: Evidence, b: Evidence) -> list[set[tuple]]:
         rows = pd.concat([t.loc[t["status"] == "completed", CONTESTANT] for t in (e.runs, e.throughput)])
         measured.append(set(rows.itertuples(index=False, name=None)))
     return [measured[0] - measured[1], measured[1] - measured[0]]
+
+
+def left_out(a: Evidence, b: Evidence) -> list[set[tuple]]:
+    """The contestants that `a`, and that `b`, has measured although their parity failed: they are not compared."""
+    found: list[set[tuple]] = []
+    for e in (a, b):
+        rows = pd.concat(
+            [t.loc[(t["status"] == "completed") & ~_comparable(t), CONTESTANT] for t in (e.runs, e.throughput)]
+        )
+        found.append(set(rows.itertuples(index=False, name=None)))
+    return found
+
+
+def _comparable(rows: pd.DataFrame) -> pd.Series:
+    """Whether a run or measurement completed, and nothing stands against it."""
+    return (rows["status"] == "completed") & rows["error"].isna()
 
 
 def _by(keys: list[str], rows: pd.DataFrame, column: str) -> dict[tuple, np.ndarray]:

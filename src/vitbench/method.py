@@ -57,17 +57,19 @@ def _optimizer(training: Training) -> str:
     return f"{words} and weight decay {optimizer.weight_decay:g}, {by} by the learning rate"
 
 
-def sameness(parity: pd.DataFrame) -> str:
-    """How many comparisons of the gate passed, and how near the nearest came to its tolerance."""
+def sameness(parity: pd.DataFrame, config: Config) -> str:
+    """How many comparisons of the gate passed, how near the nearest came to its tolerance, and who is in none."""
     if parity.empty:
         return "Nothing was compared: the parity step left no result."
     failed = parity[~parity["passed"].fillna(False).astype(bool)]
     used = (parity["max_rel_difference"] / parity["tolerance"]).max()
-    total = counted(len(parity), "comparison")
+    total, there = counted(len(parity), "comparison"), set(zip(parity["model"], parity["backend"], strict=True))
+    absent = [f"{m} on {b}" for m, b in config.contestants() if (m, b) not in there and b != config.reference_of(m)]
+    without = f" Without any comparison: {listed(absent)}." if absent else ""
     if len(failed):
         names = listed(sorted({f"{r.model} on {r.backend}" for r in failed.itertuples()}))
-        return f"{len(failed)} of {total} failed: {names}."
-    return f"Every one of {total} passed; the largest difference uses {percent(used)} of its tolerance."
+        return f"{len(failed)} of {total} failed: {names}.{without}"
+    return f"Every one of {total} passed; the largest difference uses {percent(used)} of its tolerance.{without}"
 
 
 def time_spent(jobs: pd.DataFrame) -> str:

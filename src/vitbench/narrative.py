@@ -60,6 +60,7 @@ def answer(tables: dict[str, pd.DataFrame], config: Config) -> list[str]:
         said_twice = training.lost == inference.lost
         says = [f"{where}: {_advice(model, training, inference)}.", f"{training.sentence}{training.lost}."]
         says.append(f"{inference.sentence}{'' if said_twice else inference.lost}.")
+    says += _other_precisions(throughput, config)
     return [*says, _accuracy(runs, comparisons, config), *_from_cold(runs, epochs, config)]
 
 
@@ -77,8 +78,7 @@ def _advice(model: str, training: Speed, inference: Speed) -> str:
 
 
 def _speed(throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config, model: str, phase: str) -> Speed:
-    done = throughput[(throughput["phase"] == phase) & (throughput["status"] == "completed")]
-    done = done[done["images_per_second"].notna() & done["error"].isna()]
+    done = _timed(throughput, phase)
     execution, precision = _slice(done, config)
     done = done[(done["execution"] == execution) & (done["precision"] == precision)]
     batch = _batch_size(done, config)
@@ -89,7 +89,7 @@ def _speed(throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config, 
     what = PHASES[phase]
     if speeds.empty:
         return Speed([], "none", f"The speed of {what} was not measured", lost)
-    how = f"as {execution} at batch size {batch:.0f}"
+    how = f"as {execution}{_in(precision, config)} at batch size {batch:.0f}"
     first, best = speeds.index[0], speeds.iloc[0]
     if len(speeds) == 1:
         says = f"In {what}, {first} reaches {number(best)} images/s {how}, with no other backend to compare it with"
@@ -113,6 +113,28 @@ def _speed(throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config, 
     says += f": {listed([number(v) for v in level])} images/s {how}"
     says += f"; {first} reaches {listed(ratios)}" if ratios else ""
     return Speed(list(level.index), "tie" if equal else "unclear", says, lost)
+
+
+def _timed(throughput: pd.DataFrame, phase: str) -> pd.DataFrame:
+    """The completed measurements of `phase` that nothing stands against."""
+    done = throughput[(throughput["phase"] == phase) & (throughput["status"] == "completed")]
+    return done[done["images_per_second"].notna() & done["error"].isna()]
+
+
+def _other_precisions(throughput: pd.DataFrame, config: Config) -> list[str]:
+    """A sentence per further precision: the median speeds in it over those in the one that the answer is about."""
+    found: dict[str, list[str]] = {}
+    for phase, what in PHASES.items():
+        done = _timed(throughput, phase)
+        execution, first = _slice(done, config)
+        done = done[(done["execution"] == execution) & (done["batch_size"] == _batch_size(done, config))]
+        speeds = done.groupby(["precision", "backend"], sort=False)["images_per_second"].median()
+        for precision in (p for p in config.precisions if p != first and p in speeds):
+            ratios = (speeds[precision] / speeds[first]).dropna()
+            reached = [f"{times(ratio)} on {backend}" for backend, ratio in ratios.items()]
+            says = f"{what} reaches {listed(reached)}"
+            found.setdefault(f"In {precision}, compared with {first}, ", []).extend([says] if reached else [])
+    return [f"{which}{'; '.join(says)}." for which, says in found.items() if says]
 
 
 def _pair(timed: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
@@ -143,14 +165,15 @@ def _accuracy(runs: pd.DataFrame, comparisons: pd.DataFrame, config: Config) -> 
     runs, done, comparisons = (
         t[(t["execution"] == execution) & (t["precision"] == precision)] for t in (runs, done, comparisons)
     )
-    by_backend = {b: done.loc[done["backend"] == b, "test_accuracy"] for b in config.backends}
+    backends = [b for m, b in config.contestants() if m == main_model(config)]
+    by_backend = {b: done.loc[done["backend"] == b, "test_accuracy"] for b in backends}
     by_backend = {b: values for b, values in by_backend.items() if len(values)}
     counts = {len(values) for values in by_backend.values()}
     alone = len(by_backend) == 1
     told = listed([f"{spread(v)} on {b}" + ("" if len(counts) == 1 else f" ({len(v)})") for b, v in by_backend.items()])
     sign = "mean ± standard deviation, " if max(counts) > 1 else ""
     seeds = counted(max(counts), "seed") + (" each" if not alone else "") if len(counts) == 1 else "(number of seeds)"
-    says = f"Test accuracy is {told} ({sign}{seeds.strip('()')})"
+    says = f"Test accuracy{_in(precision, config)} is {told} ({sign}{seeds.strip('()')})"
     missing = len(runs) - len(done)
     lost = f"; {missing} of {counted(len(runs), 'run')} did not complete" if missing else ""
     pairs = comparisons[comparisons["metric"] == "test_accuracy"]
@@ -162,15 +185,21 @@ def _from_cold(runs: pd.DataFrame, epochs: pd.DataFrame, config: Config) -> list
     """How long the backends took to the target accuracy, what each start costs included."""
     done = runs[(runs["status"] == "completed") & runs["error"].isna()]
     execution, precision = _slice(done, config)
-    epochs = epochs[(epochs["execution"] == execution) & (epochs["precision"] == precision)]
-    epochs = epochs[epochs["backend"].isin(done["backend"])]
-    targets = target.targets(epochs, config.report.target_accuracy)
-    found = target.reached(target.over_time(epochs, runs), targets).dropna(subset=["seconds"]).sort_values("seconds")
-    if len(found) < 2:
+    done = done[(done["execution"] == execution) & (done["precision"] == precision)]
+    timed = target.over_time(epochs, done)
+    found = target.reached(timed, target.targets(timed, config.report.target_accuracy)).sort_values("seconds")
+    there = found[found["reached"] > 0]
+    if len(found) < 2 or there.empty:
         return []
-    took = listed([f"{number(row.seconds)} s on {row.backend}" for row in found.itertuples()])
-    accuracy = share(found["target"].iloc[0])
-    return [f"From the start of the process to a validation accuracy of {accuracy} it took {took} (medians over runs)."]
+    took = [
+        f"{number(row.seconds)} s on {row.backend}"
+        + ("" if row.reached == row.runs else f" ({row.reached} of {counted(row.runs, 'run')})")
+        for row in there.itertuples()
+    ]
+    accuracy, never = share(found["target"].iloc[0]), found.loc[found["reached"] == 0, "backend"]
+    says = f"From the start of the process to a validation accuracy of {accuracy}{_in(precision, config)} it took "
+    says += f"{listed(took)} (medians over the runs that reached it)"
+    return [says + (f"; not reached on {listed(never)}." if len(never) else ".")]
 
 
 def _verdict(pairs: pd.DataFrame, seeds: int, alone: bool, config: Config) -> str:
@@ -192,6 +221,11 @@ def _verdict(pairs: pd.DataFrame, seeds: int, alone: bool, config: Config) -> st
     if len(pairs) and verdicts.str.startswith("equivalent").all():
         return f"the backends are equivalent to within {share(config.statistics.equivalence_margin)}"
     return f"with {counted(seeds, 'seed')} no difference between backends is shown"
+
+
+def _in(precision: str, config: Config) -> str:
+    """Named only where there are others."""
+    return f" in {precision}" if len(config.precisions) > 1 else ""
 
 
 def _slice(done: pd.DataFrame, config: Config) -> tuple[str, str]:

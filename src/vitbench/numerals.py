@@ -58,8 +58,8 @@ def gibibytes(value: float | None) -> str:
 
 
 def times(value: float) -> str:
-    """A ratio: 1.6 ×."""
-    return f"{value:.{1 if value >= 1 else 2}f}{_THIN}×"
+    """A ratio: 3.0 ×, and 1.04 × below 2, where a percent may be a difference."""
+    return f"{value:.{1 if value >= 2 else 2}f}{_THIN}×"
 
 
 def listed(words: Sequence[str]) -> str:

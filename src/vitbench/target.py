@@ -9,23 +9,26 @@ RUN = [*CONTESTANT, "seed"]
 
 
 def over_time(epochs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """tables/epochs with a column wall_seconds: from the start of the run's process to the end of each epoch.
+    """tables/epochs of completed runs, with wall_seconds: from the start of the run's process to each epoch's end.
 
     Import, first step, training and validation are in it; the second start of a resumed run, evaluation and the writing
     of checkpoints are not.
     """
-    runs = runs.drop_duplicates(RUN)
+    runs = runs[runs["status"] == "completed"].drop_duplicates(RUN)
     cold = runs.assign(cold=runs["import_seconds"].fillna(0) + runs["first_step_seconds"].fillna(0))[[*RUN, "cold"]]
-    found = epochs.merge(cold, on=RUN, how="left", validate="many_to_one").sort_values("epoch", kind="stable")
+    found = epochs.merge(cold, on=RUN, validate="many_to_one").sort_values("epoch", kind="stable")
     by_run = (found["train_seconds"] + found["validation_seconds"]).astype(float).groupby([found[key] for key in RUN])
-    return found.assign(wall_seconds=found["cold"].fillna(0) + by_run.cumsum()).drop(columns="cold")
+    return found.assign(wall_seconds=found["cold"] + by_run.cumsum()).drop(columns="cold")
 
 
-def targets(epochs: pd.DataFrame, wanted: float | None) -> dict[str, float]:
-    """Model → the validation accuracy (0–1) to reach: `wanted`, or the highest whole percent that all runs reach."""
+def targets(timed: pd.DataFrame, wanted: float | None) -> dict[str, float]:
+    """Model → the validation accuracy (0–1) to reach: `wanted`, or the highest whole percent that all runs reach.
+
+    timed: as `over_time` makes it.
+    """
     if wanted is not None:
-        return dict.fromkeys(epochs["model"].unique(), wanted)
-    reached = epochs.groupby(RUN)["val_accuracy"].max().groupby("model").min()
+        return dict.fromkeys(timed["model"].unique(), wanted)
+    reached = timed.groupby(RUN)["val_accuracy"].max().groupby("model").min()
     return {model: math.floor(100 * best + 1e-9) / 100 for model, best in reached.dropna().items()}
 
 

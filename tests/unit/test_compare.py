@@ -90,6 +90,35 @@ def test_contestants_of_one_alone_are_told_and_not_compared(a, tmp_path):
     assert differences.alone(only, ("a", "b"))[0].startswith("Only in a: vit · torch")
 
 
+def test_what_was_measured_although_its_parity_failed_is_not_compared(a, tmp_path):
+    b = another(tmp_path, speeds=made_up.SPEEDS | {"torch": 2 * made_up.SPEEDS["torch"]})
+    for name in ("runs", "throughput"):
+        path = Results(b).tables / f"{name}.parquet"
+        frame = pd.read_parquet(path)
+        frame["error"] = frame["error"].astype(object).mask(frame["backend"] == "torch", "parity failed: logits differ")
+        frame.to_parquet(path)
+    one, other = compare.both(a, b)
+    for found in (compare.speeds(one, other, Statistics()), compare.accuracies(one, other, Statistics())):
+        assert set(found["backend"]) == {"jax", "tensorflow"}
+    left_out = compare.left_out(one, other)
+    assert left_out[0] == set() and {keys[1] for keys in left_out[1]} == {"torch"}
+    (sentence,) = differences.left_out(left_out, ("a", "b"))
+    assert sentence.startswith("Not compared, since in b parity failed: vit · torch · native · float32, vit · torch")
+
+
+def test_contestants_are_told_apart_by_what_they_differ_in(a, tmp_path):
+    both = {"executions": {"train": ["published", "tuned"]}}
+    frames = []
+    for root in (a, another(tmp_path, both)):
+        path = Results(root).tables / "runs.parquet"
+        frame = pd.read_parquet(path)
+        frames.append(pd.concat([frame, frame.assign(execution="published")], ignore_index=True))
+        frames[-1].loc[frames[-1]["execution"] == "published", "test_accuracy"] -= 0.2 * len(frames)
+        frames[-1].to_parquet(path)
+    *_, accuracies, _ = told(a, tmp_path / "b/made-up")
+    assert "for vit on jax as published (" in accuracies and "as tuned (" not in accuracies
+
+
 def test_accuracies_on_different_images_are_not_compared(a, tmp_path):
     b = another(tmp_path)
     manifest = json.loads(Results(b).manifest.read_text())

@@ -4,6 +4,7 @@ import pytest
 
 from vitbench import failures
 from vitbench.config import Config
+from vitbench.contents.accuracy import results_table
 from vitbench.records import Job
 from vitbench.results import Results
 from vitbench.steps import tables
@@ -60,6 +61,17 @@ def test_a_job_that_completed_is_no_failure_and_one_that_says_why_says_it(result
     assert failures.of(CONFIG, results, RUN) is None
     metrics.write_text(json.dumps({"status": "gated", "error": "parity failed"}))
     assert failure(results) == ("train", "gated", "parity failed")
+
+
+def test_who_was_trained_though_its_parity_is_not_known_is_marked(results):
+    metrics = RUN.result(results)
+    metrics.parent.mkdir(parents=True)
+    row = {"status": "completed", "error": "parity could not be computed: no memory; measured all the same"}
+    metrics.write_text(json.dumps(RUN.keys(CONFIG) | row | {"test_accuracy": 0.5, "resumptions": 0}))
+    found = tables.collect(CONFIG, results)
+    assert not found["summaries"].set_index("backend").loc["torch", "parity_passed"].any()
+    page = results_table(found["runs"], found["parity"], found["summaries"], CONFIG)
+    assert page.count("parity failed") == 1
 
 
 def test_every_job_is_a_row_and_a_failed_command_one_with_the_end_of_its_log(results):

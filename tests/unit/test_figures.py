@@ -90,12 +90,17 @@ def test_the_timeline_tells_what_lies_between_the_commands():
     assert figures.timeline(jobs[:0])[1] == "No command said when it ran."
 
 
-def test_the_mean_curve_ends_where_the_first_seed_does():
+def test_a_seed_that_ended_early_is_in_no_mean():
     epochs = made_up.tables(made_up.config())["epochs"]
-    shorter = epochs[~((epochs["seed"] == 1) & (epochs["epoch"] > 3))]
-    _, alt = figures.learning_curves(shorter)
-    assert "at epoch 3" in alt
-    assert "at epoch 5" not in alt
+    early = epochs[~((epochs["seed"] == 1) & (epochs["epoch"] > 3))]
+    early = early.assign(val_loss=early["val_loss"].mask(early["seed"] == 1, 99.0))
+    assert figures.learning_curves(early)[1] == figures.learning_curves(epochs[epochs["seed"] != 1])[1]
+
+
+def test_a_moment_on_the_second_is_a_moment_like_others():
+    jobs = made_up.tables(made_up.config())["jobs"]
+    jobs.loc[0, "finished_at"] = "2026-01-01T00:00:30.500000+00:00"
+    assert "data 20.5 s" in figures.timeline(jobs)[1]
 
 
 def test_a_name_with_dollar_signs_is_drawn_as_it_is():

@@ -28,15 +28,15 @@ def test_a_clear_winner_is_named_with_its_ratios():
     assert advice == "On this hardware (Made-up CPU @ 3.00 GHz): for training vit and for inference alike, jax."
     assert training == (
         "In training, jax is fastest: 1 234 images/s as tuned at batch size 64, "
-        "1.2 × tensorflow (95 % interval 1.18 to 1.22) and 1.6 × torch (1.58 to 1.62)."
+        "1.20 × tensorflow (95 % interval 1.18 to 1.22) and 1.60 × torch (1.58 to 1.62)."
     )
-    assert inference.startswith("In inference, jax is fastest: 3 702 images/s as tuned at batch size 64, 1.2 × tensor")
+    assert inference.startswith("In inference, jax is fastest: 3 702 images/s as tuned at batch size 64, 1.20 × tensor")
 
 
 def test_the_winner_need_not_be_the_first_backend():
     advice, training, *_ = answer(speeds={"jax": 100.0, "torch": 300.0, "tensorflow": 200.0})
     assert advice.endswith("alike, torch.")
-    assert "torch is fastest: 300 images/s as tuned at batch size 64, 1.5 × tensorflow" in training
+    assert "torch is fastest: 300 images/s as tuned at batch size 64, 1.50 × tensorflow" in training
     assert training.endswith("and 3.0 × jax (2.96 to 3.05).")
 
 
@@ -74,7 +74,7 @@ def test_speeds_that_scatter_too_much_have_no_winner_either():
 
 def test_a_gated_backend_is_named():
     _, training, inference, accuracy, _ = answer(gated=["torch"])
-    assert training.endswith("1.2 × tensorflow (95 % interval 1.18 to 1.22); stopped by the parity gate: torch.")
+    assert training.endswith("1.20 × tensorflow (95 % interval 1.18 to 1.22); stopped by the parity gate: torch.")
     assert "torch" not in inference
     assert "torch" not in accuracy.split(";")[0]
     assert accuracy.endswith("2 of 6 runs did not complete.")
@@ -113,8 +113,60 @@ def test_the_way_from_a_cold_start_to_the_target_is_told_fastest_first():
     tables["runs"]["import_seconds"] = tables["runs"]["import_seconds"].mask(slow, 60.0)
     assert told(tables, settings)[-1] == (
         "From the start of the process to a validation accuracy of 0.500 it took 7.50 s on torch, 7.50 s on tensorflow "
-        "and 65.4 s on jax (medians over runs)."
+        "and 65.4 s on jax (medians over the runs that reached it)."
     )
+
+
+def test_runs_that_did_not_reach_the_target_are_told():
+    settings = made_up.config(report={"title": "x", "target_accuracy": 0.5})
+    tables = made_up.tables(settings)
+    epochs = tables["epochs"]
+    late = (epochs["backend"] == "tensorflow") | ((epochs["backend"] == "jax") & (epochs["seed"] == 1))
+    epochs["val_accuracy"] = epochs["val_accuracy"].mask(late, 0.4)
+    assert told(tables, settings)[-1] == (
+        "From the start of the process to a validation accuracy of 0.500 it took 7.50 s on jax (1 of 2 runs) and 7.50 "
+        "s on torch (medians over the runs that reached it); not reached on tensorflow."
+    )
+
+
+def test_a_diverged_run_is_not_waited_for():
+    settings = made_up.config()
+    tables = made_up.tables(settings)
+    runs, epochs = tables["runs"], tables["epochs"]
+    whole = told(tables, settings)[-1]
+    first = (runs["backend"] == "jax") & (runs["seed"] == 1)
+    runs["status"] = runs["status"].mask(first, "diverged")
+    in_run = (epochs["backend"] == "jax") & (epochs["seed"] == 1)
+    cut = epochs[~in_run | (epochs["epoch"] == 1)].assign(val_accuracy=lambda e: e["val_accuracy"].mask(in_run, 0.01))
+    assert "accuracy of 0.9" in whole
+    assert told(tables | {"epochs": cut}, settings)[-1] == whole
+
+
+def test_the_precision_is_named_where_there_are_several():
+    settings = made_up.config(precisions=["float32", "mixed_bfloat16"])
+    _, training, inference, accuracy, from_cold = answer(settings)
+    assert "as tuned in float32 at batch size 64" in training and "as tuned in float32 at" in inference
+    assert accuracy.startswith("Test accuracy in float32 is ") and "in float32 it took" in from_cold
+
+
+def test_further_precisions_are_compared_with_the_first():
+    settings = made_up.config(precisions=["float32", "mixed_bfloat16"])
+    tables = made_up.tables(settings)
+    timed = tables["throughput"]
+    reduced = timed[timed["backend"] != "tensorflow"].assign(precision="mixed_bfloat16")
+    factor = reduced["backend"].map({"jax": 2.75, "torch": 0.5}) * reduced["phase"].map({"train": 1, "infer": 2})
+    reduced["images_per_second"] *= factor
+    said = told(tables | {"throughput": pd.concat([timed, reduced], ignore_index=True)}, settings)[3]
+    assert said == (
+        "In mixed_bfloat16, compared with float32, training reaches 2.8 × on jax and 0.50 × on torch; "
+        "inference reaches 5.5 × on jax and 1.00 × on torch."
+    )
+
+
+def test_the_main_model_may_leave_a_backend_to_the_baseline():
+    baseline = {"model": "resnet50v2", "backends": ["tensorflow"]}
+    accuracy = of_accuracy(answer(made_up.config(backends=["jax"], baseline=baseline)))
+    assert accuracy.endswith("there is no other backend to compare it with.")
 
 
 def test_one_seed_shows_no_difference_and_no_deviation():
@@ -176,11 +228,14 @@ def test_different_devices_are_not_passed_off_as_one():
 
 
 def test_a_failed_parity_is_told():
-    parity = made_up.tables(made_up.config())["parity"]
-    assert method.sameness(parity).startswith("Every one of 10 comparisons passed")
+    settings = made_up.config()
+    parity = made_up.tables(settings)["parity"]
+    assert method.sameness(parity, settings).startswith("Every one of 10 comparisons passed")
     parity.loc[(parity["backend"] == "torch").idxmax(), "passed"] = False
-    assert method.sameness(parity) == "1 of 10 comparisons failed: vit on torch."
-    assert method.sameness(parity.head(0)) == "Nothing was compared: the parity step left no result."
+    assert method.sameness(parity, settings) == "1 of 10 comparisons failed: vit on torch."
+    only = method.sameness(parity[parity["backend"] != "torch"], settings)
+    assert only.startswith("Every one of 7") and only.endswith("Without any comparison: vit on torch.")
+    assert method.sameness(parity.head(0), settings) == "Nothing was compared: the parity step left no result."
 
 
 def test_the_method_speaks_of_this_config():

@@ -18,7 +18,9 @@ def epochs(seed: int, accuracies: list[float], seconds: float = 10.0) -> pd.Data
 
 
 def runs(*seeds: int) -> pd.DataFrame:
-    return pd.DataFrame([KEYS | {"seed": s, "import_seconds": 3.0, "first_step_seconds": 4.0} for s in seeds])
+    return pd.DataFrame(
+        [KEYS | {"seed": s, "status": "completed", "import_seconds": 3.0, "first_step_seconds": 4.0} for s in seeds]
+    )
 
 
 def test_wall_time_begins_with_the_process():
@@ -54,11 +56,19 @@ def test_runs_that_did_not_reach_it_are_counted():
     assert row["reached"] == 0 and pd.isna(row["seconds"])
 
 
+def test_a_run_that_diverged_is_not_in_it():
+    both = pd.concat([epochs(0, [0.9]), epochs(1, [0.01])])
+    status = runs(0, 1).assign(status=["completed", "diverged"])
+    timed = target.over_time(both, status)
+    assert target.targets(timed, None) == {"vit": 0.9}
+    assert target.reached(timed, {"vit": 0.5})["runs"].tolist() == [1]
+
+
 def test_every_contestant_of_made_up_tables_has_a_row():
     tables = made_up.tables(made_up.config())
     timed = target.over_time(tables["epochs"], tables["runs"])
     assert len(timed) == len(tables["epochs"])
-    found = target.reached(timed, target.targets(tables["epochs"], None))
+    found = target.reached(timed, target.targets(timed, None))
     assert (found["reached"] == found["runs"]).all()
     assert len(found) == tables["epochs"].drop_duplicates(target.CONTESTANT).shape[0]
 
@@ -66,4 +76,4 @@ def test_every_contestant_of_made_up_tables_has_a_row():
 def test_no_epochs_no_rows():
     tables = made_up.tables(made_up.config(), missing=["jax", "torch", "tensorflow"])
     timed = target.over_time(tables["epochs"], tables["runs"])
-    assert target.reached(timed, target.targets(tables["epochs"], None)).empty
+    assert target.reached(timed, target.targets(timed, None)).empty

@@ -24,7 +24,7 @@ def results_table(runs: pd.DataFrame, parity: pd.DataFrame, summaries: pd.DataFr
         done = group[group["status"] == "completed"]
         counts = group["status"].value_counts()
         states = [badge(s) if n == len(group) else badge(s) + f" {n} of {len(group)}" for s, n in counts.items()]
-        if keys[:2] in unequal:
+        if keys[:2] in unequal or done["error"].notna().any():
             states.append(badge("parity failed"))
         if resumed := (group["resumptions"] > 0).sum():
             states.append(escape(f"{resumed} resumed"))
@@ -128,7 +128,7 @@ def comparisons_table(comparisons: pd.DataFrame, config: Config) -> Html:
 def target_table(runs: pd.DataFrame, epochs: pd.DataFrame, config: Config) -> Html:
     """How long each contestant took to the target accuracy."""
     timed = target.over_time(epochs, runs)
-    found = target.reached(timed, target.targets(epochs, config.report.target_accuracy))
+    found = target.reached(timed, target.targets(timed, config.report.target_accuracy))
     rows = [
         {
             **named([getattr(row, key) for key in KEYS]),

@@ -53,7 +53,8 @@ def _of_speeds(names: tuple[str, str], speeds: pd.DataFrame, config: Config) -> 
         for row in rows.itertuples():
             said.setdefault(_how_fast(row), []).append(row.backend)
         clauses += [f"{what} {listed([f'{how} on {listed(on)}' for how, on in said.items()])}"] if said else []
-    return f"In {names[1]}, compared with {names[0]}, {model} is: in {'; in '.join(clauses)}."
+    which = model if len(config.precisions) == 1 else f"{model} in {found['precision'].iloc[0]}"
+    return f"In {names[1]}, compared with {names[0]}, {which} is: in {'; in '.join(clauses)}."
 
 
 def _certainty(verdict: str) -> int:
@@ -91,16 +92,21 @@ def _of_accuracies(names: tuple[str, str], accuracies: pd.DataFrame, same_images
     real = found[found["verdict"] == "different"]
     if len(real):
         clauses = [
-            f"{signed(row.difference, row.metric)} for {row.model} on {row.backend} "
-            f"({share(row.ci_low)} to {share(row.ci_high)})"
+            f"{signed(row.difference, row.metric)} for {_who(row, found)} ({share(row.ci_low)} to {share(row.ci_high)})"
             for row in real.itertuples()
         ]
         return f"Test accuracy in {names[1]} differs by {listed(clauses)}."
     if found["verdict"].eq("equivalent").all():
         return "Test accuracies are equivalent."
     if found["verdict"].str.startswith("no verdict").all():
-        return "With one run each, no difference of test accuracy can be shown."
+        return "Where one of the two has one run, no difference of test accuracy can be shown."
     return f"Of {counted(len(found), 'contestant')} in both, none is shown to differ in test accuracy."
+
+
+def _who(row, among: pd.DataFrame) -> str:
+    """A contestant: model and backend, and execution and precision where `among` has several."""
+    further = [getattr(row, key) for key in ("execution", "precision") if among[key].nunique() > 1]
+    return f"{row.model} on {row.backend}" + (f" as {', '.join(further)}" if further else "")
 
 
 def settings_table(settings: pd.DataFrame, names: tuple[str, str]) -> Html:
@@ -173,6 +179,15 @@ def accuracies_table(accuracies: pd.DataFrame, names: tuple[str, str], config: C
     )
     numbers = (f"{names[0]} (runs)", f"{names[1]} (runs)", "Difference", interval, "p different", "p equivalent")
     return condensed(rows, caption, "accuracies", numbers)
+
+
+def left_out(unequal: list[set[tuple]], names: tuple[str, str]) -> list[str]:
+    """Who is not compared."""
+    return [
+        f"Not compared, since in {name} parity failed: {listed(sorted(' · '.join(keys) for keys in found))}."
+        for name, found in zip(names, unequal, strict=True)
+        if found
+    ]
 
 
 def alone(only: list[set[tuple]], names: tuple[str, str]) -> list[str]:

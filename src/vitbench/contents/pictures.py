@@ -12,7 +12,7 @@ NAMES = ("accuracy", "throughput", "accuracy_over_time", "learning_curves", "pat
 def pictures(found: Evidence) -> dict[str, Picture]:
     """A picture for each of `NAMES`."""
     timed = target.over_time(found.epochs, found.runs)
-    targets = target.targets(found.epochs, found.config.report.target_accuracy)
+    targets = target.targets(timed, found.config.report.target_accuracy)
     image, class_name = found.sample or (None, None)
     drawn = {
         "accuracy": (figures.accuracy, found.runs),

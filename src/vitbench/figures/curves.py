@@ -20,7 +20,7 @@ def learning_curves(epochs: pd.DataFrame, narrow: bool = False) -> Drawn:
     """Loss and top-5 accuracy of `tables/epochs` over epochs: a thick line at the mean, a thin one per seed.
 
     Of more than five seeds there is the range that they span instead. Dashed is training (with dropout and
-    augmentation), solid is validation; a row per model. The mean ends where the first seed does.
+    augmentation), solid is validation; a row per model. A seed that ended early, since it diverged, is in no mean.
     """
     if epochs.empty:
         return look.sentence("There is no completed run, so there are no learning curves.", narrow)
@@ -98,9 +98,10 @@ def _curve(axes: Axes, frame: pd.DataFrame, column: str, backend: str, dash, wid
 
 
 def _mean(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """The means over seeds by epoch, for the epochs that every seed has."""
-    by_epoch = frame.assign(number=frame["epoch"]).groupby("number")
-    return by_epoch[columns].mean()[by_epoch.size() == frame["seed"].nunique()]
+    """The means by epoch over the seeds that came to the last one."""
+    last = frame.groupby("seed")["epoch"].transform("max")
+    whole = frame[last == frame["epoch"].max()]
+    return whole.groupby(whole["epoch"].rename("number"))[columns].mean()
 
 
 @look.styled
@@ -108,7 +109,7 @@ def timeline(jobs: pd.DataFrame, narrow: bool = False) -> Drawn:
     """When each command of `tables/jobs` ran, seconds from the first, a line per step, coloured by backend."""
     if jobs.empty:
         return look.sentence("No command said when it ran.", narrow)
-    began, ended = (pd.to_datetime(jobs[column]) for column in ("started_at", "finished_at"))
+    began, ended = (pd.to_datetime(jobs[column], format="ISO8601") for column in ("started_at", "finished_at"))
     begins = (began - began.min()).dt.total_seconds()
     seconds = (ended - began).dt.total_seconds()
     steps = sorted(set(jobs["step"]), key=lambda step: (_FLOW.index(step) if step in _FLOW else len(_FLOW), step))

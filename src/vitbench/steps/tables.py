@@ -44,13 +44,13 @@ def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
     run_jobs, timings = jobs(config)
     runs = pd.DataFrame([_found(config, results, job) for job in run_jobs], columns=COLUMNS["runs"])
     parity = _parity(config, results)
-    compared = parity[~parity["passed"].astype(bool) & (parity["execution"] != "native")]
-    unequal = set(zip(compared["model"], compared["backend"], strict=True))
+    throughput = _throughput(config, results, timings)
+    unequal = _unequal(parity, runs, throughput)
     comparisons = statistics.comparisons(runs, blocks(config, results, timings), config.statistics)
     return {
         "runs": runs,
         "epochs": _told(_epochs(config, results, run_jobs), unequal),
-        "throughput": _throughput(config, results, timings),
+        "throughput": throughput,
         "parity": parity,
         "comparisons": _marked(comparisons, unequal),
         "failures": _failures(config, results, [*run_jobs, *timings]),
@@ -135,6 +135,14 @@ def _confusions(results: Results, runs: pd.DataFrame) -> pd.DataFrame:
             for true, taken_for, *values in predictions.most_confused(labels, np.concatenate(predicted), MOST_CONFUSED):
                 rows.append((*keys, names[true], names[taken_for], *values))
     return pd.DataFrame(rows, columns=COLUMNS["confusions"])
+
+
+def _unequal(parity: pd.DataFrame, *measured: pd.DataFrame) -> set[tuple[str, str]]:
+    """The models and backends that are not shown to compute the same: failed, or measured though it is not known."""
+    failed = parity[~parity["passed"].astype(bool)]
+    in_spite = [rows[(rows["status"] == "completed") & rows["error"].notna()] for rows in measured]
+    found = [rows[rows["execution"] != "native"] for rows in (failed, *in_spite)]
+    return {keys for rows in found for keys in zip(rows["model"], rows["backend"], strict=True)}
 
 
 def _told(table: pd.DataFrame, unequal: set[tuple[str, str]]) -> pd.DataFrame:
