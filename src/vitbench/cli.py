@@ -81,13 +81,16 @@ def sample(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile
 def estimate(config: ConfigFiles):
     """Say what the experiment will cost on this machine; samples the contestants if that was not done yet."""
     with logged(None):
-        experiment, results = _open_on_device(config)
+        experiment, results = _open(config)
         from vitbench.steps import estimate
 
         if not results.manifest.exists() or read_json(results.manifest)["settings"] != experiment.relevant("data"):
             say(f"estimate: the images of {experiment.dataset.name}")
             _in_a_process(_data, experiment, results)
-        for model, backend in estimate.unsampled(experiment, results):
+        missing = estimate.unsampled(experiment, results)
+        if missing:  # as rule the samples are there, and this environment has no backend and no NVML
+            gpus.take_one(experiment.accelerator)
+        for model, backend in missing:
             say(f"estimate: a few steps of {model} on {backend}")
             _in_a_process(_sample, experiment, results, model, backend)
         estimate.run(experiment, results)

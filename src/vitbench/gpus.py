@@ -14,12 +14,15 @@ def take_one(accelerator: str) -> str | None:
     """Takes one GPU for this process and its children, until it ends, and returns its name in CUDA_VISIBLE_DEVICES.
 
     It is one that no other job of vitbench on this machine has, waited for if need be: a timed job shares its device
-    with nothing. None, and nothing done, on a machine without one, where `accelerator` is cpu, and where a scheduler
-    has handed them out.
+    with nothing. Within an allocation of SLURM's, whose GPUs may be counted from 0 whichever they are, it is one that
+    no other job in it has. None, and nothing done, on a machine without a GPU, where `accelerator` is cpu, and where
+    SLURM has given this job one alone.
     """
-    if accelerator == "cpu" or "SLURM_JOB_ID" in os.environ or not (visible := names_of_visible()):
+    allocation = os.environ.get("SLURM_JOB_ID")
+    if accelerator == "cpu" or not (visible := names_of_visible()) or (allocation and len(visible) == 1):
         return None
-    locks = [Path(tempfile.gettempdir(), f"vitbench-gpu-{name}.lock") for name in visible]
+    of = f"{allocation}-" if allocation else ""
+    locks = [Path(tempfile.gettempdir(), f"vitbench-gpu-{of}{name}.lock") for name in visible]
     awaited = f"a GPU: other jobs of vitbench have {' and '.join(visible)}"
     name = visible[locks.index(_taken.enter_context(held(locks, awaited)))]
     os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # in which NVML and Slurm count them

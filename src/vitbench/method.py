@@ -66,6 +66,9 @@ def sameness(parity: pd.DataFrame, config: Config) -> str:
     total, there = counted(len(parity), "comparison"), set(zip(parity["model"], parity["backend"], strict=True))
     absent = [f"{m} on {b}" for m, b in config.contestants() if (m, b) not in there and b != config.reference_of(m)]
     without = f" Without any comparison: {listed(absent)}." if absent else ""
+    by_numpy = parity.assign(numpy=parity["reference_backend"] == "numpy").groupby(["model", "backend"])["numpy"].all()
+    halved = [f"{m} on {b}" for m, b in by_numpy[by_numpy].index if b != config.reference_of(m)]
+    without += f" With NumPy alone, since the reference failed: {listed(halved)}." if halved else ""
     if len(failed):
         names = listed(sorted({f"{r.model} on {r.backend}" for r in failed.itertuples()}))
         return f"{len(failed)} of {total} failed: {names}.{without}"

@@ -1,11 +1,16 @@
 """The parity gate passes what is the same, and catches nine faults, on every backend."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
 from backends import variants
+from backends.by_hand import ended, vitbench
 from backends.planting import FAULTS, QUANTITIES, planted, used
 from backends.processes import BACKENDS
+from vitbench.records import write_unproven
+from vitbench.results import Results, read_json
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +33,15 @@ def test_a_fault_is_caught(rows, backend, fault):
     of_fault = rows[(rows["fault"] == fault) & (rows["backend"] == backend)]
     assert not of_fault["passed"].all()
     assert used(of_fault).max() > 5  # so it would be, were it five times milder
+
+
+def test_without_a_reference_the_vit_is_still_compared_with_numpy(prepared, tmp_path):
+    folder = tmp_path / "project"
+    shutil.copytree(prepared, folder)
+    results = Results(folder / "results/interrupted")
+    write_unproven(results, "vit", "jax", RuntimeError("no driver"))
+    said = ended(vitbench(folder, "parity", "--model", "vit", "--backend", "torch"))
+    assert "compared with NumPy alone, since jax itself failed" in said and "passed" in said
+    found = read_json(results.parity("vit", "torch"))
+    assert found["passed"] and {row["reference_backend"] for row in found["quantities"]} == {"numpy"}
+    assert {"logits", "loss", "slope", "augmentation"} == {row["quantity"] for row in found["quantities"]}

@@ -118,8 +118,7 @@ class Cluster:
             self._start_munge()
             if self.accounting:
                 self._start_accounting()
-            self.start("slurmctld", "-D")
-            self._await("slurmctld", lambda: " is UP" in self.run("scontrol", "ping", check=False).stdout)
+            self.start_controller()
             self.start_node()
         except BaseException:
             self.__exit__()
@@ -144,6 +143,10 @@ class Cluster:
         with (self.folder / f"{name}.out").open("a") as out:
             command = [program or name, *arguments]
             self._daemons[name] = subprocess.Popen(command, env=self.environment, stdout=out, stderr=out)
+
+    def start_controller(self) -> None:
+        self.start("slurmctld", "-D")
+        self._await("slurmctld", lambda: " is UP" in self.run("scontrol", "ping", check=False).stdout)
 
     def start_node(self) -> None:
         """Starts slurmd and waits until jobs can be sent there."""

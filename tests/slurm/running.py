@@ -11,7 +11,7 @@ from slurm.cluster import Cluster
 # What the profile's comments tell a user to edit, for a node of two cores; there is no conda here.
 EDITS = {
     "software-deployment-method: conda": "software-deployment-method: env-modules",
-    "slurm-init-seconds-before-status-checks: 20": "slurm-init-seconds-before-status-checks: 2",
+    "slurm-init-seconds-before-status-checks: 60": "slurm-init-seconds-before-status-checks: 2",
     "latency-wait: 60": "latency-wait: 5",
     "mem_mb: 16000 * attempt": "mem_mb: 3000 * attempt",
     **{f"  {rule}: 8\n": f"  {rule}: 1\n" for rule in ("tune", "parity", "sample", "throughput", "train")},
@@ -21,7 +21,6 @@ GRES = {
     "    # gres: gpu:1": "    gres: gpu:1",
     **{f"  # {rule}: {{": f"  {rule}: {{" for rule in ("tune", "parity", "sample", "throughput")},
 }
-WITHOUT_ACCOUNTING = {"# slurm-no-account": "slurm-no-account"}
 
 
 def edit_profile(project: Path, edits: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
-from slurm.running import EDITS, WITHOUT_ACCOUNTING, edit_profile, ended, snakemake, until
+from slurm.running import EDITS, edit_profile, ended, snakemake, until
 
 ACCOUNTING = False
 DEMO = ("--configfile", "config.yaml", "workflow/presets/demo.yaml", "gpus.yaml")
@@ -15,7 +15,7 @@ DEMO = ("--configfile", "config.yaml", "workflow/presets/demo.yaml", "gpus.yaml"
 
 @pytest.fixture(scope="module")
 def demo(cluster, project):
-    edit_profile(project, EDITS | WITHOUT_ACCOUNTING)
+    edit_profile(project, EDITS)
     # as on a cluster: a GPU for each job, though what is behind it here is none; one seed, for the sake of time
     (project / "gpus.yaml").write_text("accelerator: auto\nallow_cpu: true\nseeds: [0]\n")
     ended(cluster, project, snakemake(cluster, project, *DEMO), seconds=900)

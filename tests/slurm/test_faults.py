@@ -32,6 +32,7 @@ def build(input_shape, classes):
         raise ValueError("options.width is 0")
     return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(classes)])
 """
+OUTAGE_SECONDS = 20
 SETTINGS = CONFIG | {
     "experiment": "faults",
     "accelerator": "auto",
@@ -114,6 +115,11 @@ def ran(cluster, project):
         seed, job = until(one_goes_on, 300, "a run that goes on")
         fault(job)
         hit[seed] = runs.epochs(seed)
+
+    until(one_goes_on, 300, "a run that goes on")
+    cluster.stop("slurmctld")  # nobody answers Snakemake; the jobs go on
+    time.sleep(OUTAGE_SECONDS)
+    cluster.start_controller()
     return runs.results, ended(cluster, project, workflow, 600), lost | hit
 
 

@@ -58,12 +58,23 @@ def test_the_gpu_of_a_killed_job_is_free_again(tmp_path):
 
 @pytest.mark.parametrize(
     ("accelerator", "variables"),
-    [("cpu", {}), ("auto", {"CUDA_VISIBLE_DEVICES": "-1"}), ("auto", {"SLURM_JOB_ID": "12"})],
+    [
+        ("cpu", {}),
+        ("auto", {"CUDA_VISIBLE_DEVICES": "-1"}),
+        ("auto", {"SLURM_JOB_ID": "12", "CUDA_VISIBLE_DEVICES": "4"}),
+    ],
 )
 def test_where_there_is_nothing_to_hand_out_nothing_is_changed(tmp_path, accelerator, variables):
     said, error = job(tmp_path, 0, accelerator, **variables).communicate(timeout=30)
     assert said.split()[:2] == ["None", variables.get("CUDA_VISIBLE_DEVICES", "4,7")], error
     assert not list(tmp_path.iterdir())
+
+
+def test_jobs_within_one_allocation_of_several_gpus_have_different_ones(tmp_path):
+    first, second = (job(tmp_path, 2.0, SLURM_JOB_ID="12") for _ in range(2))
+    elsewhere = job(tmp_path, 0, SLURM_JOB_ID="13")  # whose GPU 4 is another
+    seen = [process.communicate(timeout=60)[0].split()[1] for process in (first, second, elsewhere)]
+    assert sorted(seen[:2]) == ["4", "7"] and seen[2] == "4"
 
 
 def test_a_lock_is_free_when_its_block_ends(tmp_path):

@@ -235,6 +235,9 @@ def test_a_failed_parity_is_told():
     assert method.sameness(parity, settings) == "1 of 10 comparisons failed: vit on torch."
     only = method.sameness(parity[parity["backend"] != "torch"], settings)
     assert only.startswith("Every one of 7") and only.endswith("Without any comparison: vit on torch.")
+    by_numpy = parity.assign(reference_backend=parity["reference_backend"].mask(parity["backend"] == "torch", "numpy"))
+    alone = method.sameness(by_numpy, settings)
+    assert alone.endswith("With NumPy alone, since the reference failed: vit on torch.")
     assert method.sameness(parity.head(0), settings) == "Nothing was compared: the parity step left no result."
 
 

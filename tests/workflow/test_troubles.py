@@ -144,6 +144,17 @@ def test_a_backend_whose_job_is_killed_stops_no_other_and_the_report_is_made(pro
     assert all(path.stat().st_mtime_ns == made for path, made in finished.items()), "what was finished was not repeated"
 
 
+def test_what_failed_by_the_config_is_not_repeated(project):
+    (project / "wrong.py").write_text("def build(input_shape, classes):\n    raise ValueError('options.width is 0')\n")
+    overlay = project / "wrong.yaml"
+    models = {"vit": None, "wrong": {"builder": "wrong:build"}}
+    overlay.write_text(json.dumps({"experiment": "wrong", "models": models, "seeds": [0], "backends": ["torch"]}))
+    ran = snakemake(project, *TINY, str(overlay), "--retries", "2")
+    assert ran.returncode != 0
+    assert (ran.stdout + ran.stderr).count("Error in rule init") == 1
+    assert "ValueError: options.width is 0" in ran.stdout + ran.stderr
+
+
 def test_a_diverged_run_is_a_row_and_the_report_is_made(project):
     ran = snakemake(
         project,

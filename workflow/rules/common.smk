@@ -1,9 +1,13 @@
 # What the rules share: the validated config, the wildcards it allows, and the input functions.
+import os
 import re
 import shlex
+import site
 import subprocess
 import sys
 from pathlib import Path
+
+from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from vitbench.config import errors as config_errors
@@ -45,6 +49,26 @@ shell.prefix(
     "set -euo pipefail; export PYTHONNOUSERSITE=1"
     f" PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'src')))} VITBENCH_CONFIG={CONFIG}; "
 )
+
+
+def of_the_callers_own():
+    """What pip takes for installed, and leaves out, while conda makes an environment: only a job's commands are shielded."""
+    found = [f"{name}={os.environ[name]}" for name in ("PYTHONPATH", "PIP_USER", "PIP_TARGET") if os.environ.get(name)]
+    user = Path(site.getuserbase(), "lib", "python3.11", "site-packages")
+    if "PYTHONNOUSERSITE" not in os.environ and user.is_dir() and any(user.iterdir()):
+        found.append(str(user))
+    return found
+
+
+if (
+    workflow.is_main_process
+    and "conda" in map(str, workflow.deployment_settings.deployment_method)
+    and of_the_callers_own()
+):
+    logger.warning(
+        f"An environment that conda makes now may lack packages, since pip takes what it finds here for installed: "
+        f"{', '.join(of_the_callers_own())}. Better: unset PYTHONPATH PIP_USER PIP_TARGET; export PYTHONNOUSERSITE=1"
+    )
 
 
 wildcard_constraints:

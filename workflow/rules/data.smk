@@ -31,6 +31,7 @@ rule init:
         f"{RESULTS}/init/{{model}}-seed{{seed}}.weights.h5",
     log:
         f"{LOGS}/init/{{model}}-seed{{seed}}.log",
+    retries: 0
     conda:
         model_environment
     params:

@@ -28,6 +28,7 @@ rule estimate:
         samples=every_sample,
     log:
         f"{LOGS}/estimate.log",
+    retries: 0
     conda:
         "../../envs/report.yaml"
     message:

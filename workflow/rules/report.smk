@@ -31,6 +31,7 @@ rule tables:
         parquet=expand(f"{RESULTS}/tables/{{name}}.parquet", name=TABLES),
     log:
         f"{LOGS}/tables.log",
+    retries: 0
     conda:
         "../../envs/report.yaml"
     params:
@@ -68,6 +69,7 @@ rule report:
         notebook=f"{RESULTS}/report.ipynb",
     log:
         f"{LOGS}/report.log",
+    retries: 0
     conda:
         "../../envs/report.yaml"
     params:

@@ -46,8 +46,10 @@ def run(config: Config, results: Results, model: str, backend: str) -> None:
     if backend != reference_backend:
         with np.load(results.parity_quantities(model, reference_backend)) as kept:
             expected = {name: kept[name] for name in kept.files}
-        if not expected:
+        if not expected and not true:
             raise RuntimeError(f"there is nothing to compare with, since {reference_backend} itself failed")
+        if not expected:
+            say(f"parity {model} · {backend}: compared with NumPy alone, since {reference_backend} itself failed")
     content = {"schema_version": SCHEMA_VERSION}
     to_compare = [(name, precision, computed[resolved[plan]]) for (name, precision), plan in plans.items()]
     if (model, backend) in config.contestants() and "native" in config.executions_timed(model, backend):

@@ -25,7 +25,8 @@ def run(config: Config, results: Results) -> None:
         for kind, write in (("csv", table.to_csv), ("parquet", table.to_parquet)):
             with whole(results.tables / f"{name}.{kind}") as path:
                 write(path, index=False)
-    _forget_checkpoints(results, tables["runs"], jobs(config)[0])
+    if all(job.result(results).exists() for found in jobs(config) for job in found):
+        _forget_checkpoints(results, tables["runs"], jobs(config)[0])
     unfinished = tables["runs"].query("status != 'completed'")
     for row in unfinished.itertuples():
         say(f"{row.status}: {row.model} · {row.backend} · {row.execution} · seed {row.seed}: {row.error}")
