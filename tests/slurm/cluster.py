@@ -115,10 +115,11 @@ class Cluster:
     def __enter__(self) -> "Cluster":
         try:
             self._configure()
-            self._start_munge()
+            self.start_munge()
             if self.accounting:
                 self._start_accounting()
-            self.start_controller()
+            self.start("slurmctld", "-D")
+            self._await("slurmctld", lambda: " is UP" in self.run("scontrol", "ping", check=False).stdout)
             self.start_node()
         except BaseException:
             self.__exit__()
@@ -144,9 +145,13 @@ class Cluster:
             command = [program or name, *arguments]
             self._daemons[name] = subprocess.Popen(command, env=self.environment, stdout=out, stderr=out)
 
-    def start_controller(self) -> None:
-        self.start("slurmctld", "-D")
-        self._await("slurmctld", lambda: " is UP" in self.run("scontrol", "ping", check=False).stdout)
+    def start_munge(self) -> None:
+        """Starts what every word between SLURM's parts is signed by."""
+        folder, files = self.folder / "munge", {"key-file": "key", "pid-file": "pid", "log-file": "munged.log"}
+        files |= {"seed-file": "seed", "socket": "socket"}
+        options = [f"--{option}={folder / name}" for option, name in files.items()]
+        self.start("munged", "-u", "munge", "--", "munged", "--foreground", "--force", *options, program="runuser")
+        self._await("munged", (folder / "socket").exists)
 
     def start_node(self) -> None:
         """Starts slurmd and waits until jobs can be sent there."""
@@ -198,23 +203,12 @@ class Cluster:
             (self.folder / name).write_text(text.format(**self._values, accounting=accounting))
             (self.folder / name).chmod({"slurmdbd.conf": 0o600, "bin/srun": 0o755}.get(name, 0o644))
 
-    def _start_munge(self) -> None:
         folder, user = self.folder / "munge", pwd.getpwnam("munge")
         folder.mkdir()
         (folder / "key").write_bytes(secrets.token_bytes(1024))
         for path, mode in ((folder / "key", 0o400), (folder, 0o711)):
             os.chown(path, user.pw_uid, user.pw_gid)
             path.chmod(mode)
-        files = {
-            "key-file": "key",
-            "pid-file": "pid",
-            "log-file": "munged.log",
-            "seed-file": "seed",
-            "socket": "socket",
-        }
-        options = [f"--{option}={folder / name}" for option, name in files.items()]
-        self.start("munged", "-u", "munge", "--", "munged", "--foreground", "--force", *options, program="runuser")
-        self._await("munged", (folder / "socket").exists)
 
     def _start_accounting(self) -> None:
         data, port = self.folder / "mariadb", self._values["mariadb_port"]
