@@ -1,11 +1,13 @@
 """Hardware, software and provenance: where and from what a result was made."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from vitbench import gpus
@@ -22,12 +24,12 @@ VARIABLE_PREFIXES = (
 OURS = ("TORCHINDUCTOR_CACHE_DIR",)  # a fresh one for each process, whose name says nothing
 
 
-def collect() -> dict:
-    """Everything about this machine and process that a reader needs to judge a figure made on it."""
+def collect(computing_on: dict | None = None) -> dict:
+    """Everything about this machine and process that a reader needs to judge a figure made on it; see `place`."""
     import psutil
 
     return {
-        **place(),
+        **place(computing_on),
         "os": platform.platform(),
         "python_version": platform.python_version(),
         "cpu": {"model": _cpu_name(), "logical_cores": os.cpu_count(), "usable_cores": _usable_cores()},
@@ -39,10 +41,15 @@ def collect() -> dict:
     }
 
 
-def place() -> dict:
-    """The device that this process may compute on, by its name, and the machine."""
-    device = ", ".join(gpu["name"] for gpu in _gpus()) or _cpu_name()
-    return {"device": device, "hostname": platform.node()}
+def place(computing_on: dict | None = None) -> dict:
+    """The name of the device that this process computes on, and the machine's.
+
+    computing_on: what execution.device() says; without it, it is what the process may compute on.
+    """
+    device = computing_on or {"type": "gpu", "name": None}
+    of_gpus = device["name"] or ", ".join(gpu["name"] for gpu in _gpus() if gpu["name"])
+    name = of_gpus if device["type"] == "gpu" else None
+    return {"device": name or _cpu_name(), "hostname": platform.node()}
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:
@@ -90,14 +97,19 @@ def _cpu_name() -> str:
 
 
 def _gpus() -> list[dict]:
-    """The NVIDIA GPUs that this process may use."""
+    """The NVIDIA GPUs that this process may use; null where NVML does not tell, as of memory shared with the host."""
     import pynvml
+
+    def told(read: Callable, *arguments):
+        with contextlib.suppress(pynvml.NVMLError):
+            return read(*arguments)
+        return None
 
     return [
         {
-            "name": pynvml.nvmlDeviceGetName(handle),
-            "memory_bytes": pynvml.nvmlDeviceGetMemoryInfo(handle).total,
-            "driver": pynvml.nvmlSystemGetDriverVersion(),
+            "name": told(pynvml.nvmlDeviceGetName, handle),
+            "memory_bytes": told(lambda of: pynvml.nvmlDeviceGetMemoryInfo(of).total, handle),
+            "driver": told(pynvml.nvmlSystemGetDriverVersion),
         }
         for handle in gpus.handles()
     ]

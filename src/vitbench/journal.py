@@ -39,7 +39,7 @@ class Journal:
     def told(self) -> dict:
         """All of it as JSON, this process as it is now."""
         self.sessions[-1] |= {
-            **environment.place(),
+            **environment.place(execution.device()),
             **process_times(),
             "peak_host_memory_bytes": environment.peak_host_memory_bytes(),
             "peak_device_memory_bytes": execution.peak_device_memory_bytes(),

@@ -1,9 +1,11 @@
 """One model at one batch size, measured from build to steady state, in the process that this is called in."""
 
+import gc
 import time
 from dataclasses import asdict
 
 import keras
+import numpy as np
 
 from vitbench import energy, environment, execution, flops, models, optimization, peak, shares, timing
 from vitbench.config import Config
@@ -30,20 +32,24 @@ def of(config: Config, results: Results, job: Job, batch_size: int, phase: str, 
     init.load(parts, results, job.model, config.seeds_of(job.model)[0])
     images, labels = split(results, config.dataset.validation_fraction)["train"]
     batches = Batches(images, labels, batch_size, seed=0, steps=config.throughput.steps_per_block)
+    operations = flops.per_image(parts.classifier) or {}
     if job.execution == "native":
-        subject = native.Subject(config, job, parts, manifest["normalization"], batches)
+        weights = {weight.path: np.array(weight.numpy()) for weight in parts.classifier.trainable_weights}
+        del parts
+        gc.collect()  # so that Keras' model is not counted among what the native one needs
+        subject = native.Subject(config, job, weights, manifest["normalization"], batches)
     else:
         optimizer = optimization.build(config.training, 1, len(images))
         subject = Subject(parts, tune.plan(results, job), optimizer, batches, config.throughput)
     row = {"import_seconds": import_seconds, "build_seconds": time.perf_counter() - began}
     row |= subject.train() if phase == "train" else subject.infer()
-    work = (flops.per_image(parts.classifier) or {}).get(phase)
+    work = operations.get(phase)
     row |= {"flops_per_image": work, "achieved_flops_per_second": work and work * row["images_per_second"]}
     audit = {"seed": 0, "compilations_while_timed": 0, **subject.audit()}
     return {
         "row": row,
         "device_peak_flops_per_second": peak.flops_per_second(),
-        "environment": {**environment.collect(), "execution": audit},
+        "environment": {**environment.collect(execution.device()), "execution": audit},
     }
 
 
@@ -75,16 +81,18 @@ class Subject:
         first_step_seconds = timing.first_step(model, fed)
         execution.check(model)
         warm = timing.warm_up(model, fed.resized(steps=bounds.warmup_steps), bounds.warmup_seconds)
+        peaks = timing.peaks()  # here, since the loops that are compared with hold more than training does
         block = timing.lasting(fed, warm.step_seconds, bounds.block_seconds, bounds.longest_block_seconds)
         meter = energy.Meter(execution.device()["type"] == "gpu")
         loops = shares.timed(model, block, bounds.blocks, on_whole=(meter,))
-        values = timing.peaks() | timing.steady(loops.whole, timing.train_steps(model, block))
+        steady = timing.steady(loops.whole, timing.train_steps(model, block))
         smaller = fed.resized(steps=1, batch_size=max(1, fed.batch_size // 2))
         return {
             "first_step_seconds": first_step_seconds,
             "recompile_seconds": timing.first_step(model, smaller),
             **timing.told(warm),
-            **values,
+            **peaks,
+            **steady,
             "images_per_second_reading_loss": timing.images_per_second(loops.reading_loss),
             **loops.shares(),
             "energy_joules_per_image": meter.joules and meter.joules / sum(block.images for block in loops.whole),

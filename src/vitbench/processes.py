@@ -66,7 +66,12 @@ def _send(sender, folder: str, function: Callable, arguments: tuple) -> None:
         sender.send(error)
     except Exception as error:
         log.exception("%s failed", function.__name__)
-        sender.send({"status": "failed", "error": f"{type(error).__name__}: {str(error)[:500]}"})
+        sender.send({"status": "failed", "error": f"{type(error).__name__}: {shortened(str(error))}"})
+
+
+def shortened(message: str, most: int = 500) -> str:
+    """Its beginning and, if it is long, its end, too: some say there what it was that failed."""
+    return message if len(message) <= 2 * most else f"{message[:most]} … {message[-most:]}"
 
 
 def _end_with_parent() -> None:

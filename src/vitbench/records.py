@@ -119,7 +119,8 @@ def jobs(config: Config) -> tuple[list[Job], list[Job]]:
 
 def run_record(config: Config, job: Job, status: str, values: dict, history: list[dict]) -> dict:
     """What `write_run` writes: `row`, of tables/runs, from its columns in `values`; `history`; and `environment`."""
-    found = environment.collect()
+    audit = values.pop("audit", {})
+    found = environment.collect(audit.get("device"))
     common = {
         **job.keys(config),
         "status": status,
@@ -130,7 +131,6 @@ def run_record(config: Config, job: Job, status: str, values: dict, history: lis
         "config_sha256": config.digest(),
         **process_times(),
     }
-    audit = values.pop("audit", {})
     row = dict.fromkeys(RUN_COLUMNS) | common | finite(values)
     return {"row": row, "history": [finite(epoch) for epoch in history], "environment": {**found, "execution": audit}}
 

@@ -10,3 +10,28 @@ def test_the_record_of_this_machine_is_complete():
     times = process_times()
     assert times["started_at"] < times["finished_at"] and times["total_seconds"] > 0
     assert environment.peak_host_memory_bytes() > 2**20
+
+
+class Silent(Exception):
+    """In place of what NVML raises."""
+
+
+def test_a_gpu_of_which_nvml_tells_little_is_recorded_all_the_same(monkeypatch):
+    def refuses(*_):
+        raise Silent
+
+    monkeypatch.setattr("pynvml.NVMLError", Silent)
+    monkeypatch.setattr("pynvml.nvmlDeviceGetName", lambda handle: "NVIDIA GB10", raising=False)
+    monkeypatch.setattr("pynvml.nvmlDeviceGetMemoryInfo", refuses)
+    monkeypatch.setattr("pynvml.nvmlSystemGetDriverVersion", lambda: "580.95")
+    monkeypatch.setattr("vitbench.gpus.handles", lambda: [object()])
+    assert environment.collect()["gpus"] == [{"name": "NVIDIA GB10", "memory_bytes": None, "driver": "580.95"}]
+
+
+def test_the_device_is_the_one_that_is_computed_on(monkeypatch):
+    cpu = environment.place()["device"]
+    assert environment.place({"type": "gpu", "name": "NVIDIA H200"})["device"] == "NVIDIA H200"  # without NVML
+    monkeypatch.setattr("vitbench.environment._gpus", lambda: [{"name": "NVIDIA H200"}])
+    assert environment.place()["device"] == "NVIDIA H200"
+    assert environment.place({"type": "gpu", "name": None})["device"] == "NVIDIA H200"
+    assert environment.place({"type": "cpu", "name": None})["device"] == cpu  # beside a GPU

@@ -51,6 +51,16 @@ def test_one_that_raises_or_crashes_is_a_record():
     assert in_a_process(_crash, (), 30)["error"] == "the process ended with exit code -6"
 
 
+def _fail_at_length():
+    raise RuntimeError(f"while compiling {'x' * 100_000}: CUDA_ERROR_OUT_OF_MEMORY")
+
+
+def test_of_a_long_message_the_end_is_told_too():
+    error = in_a_process(_fail_at_length, (), 30)["error"]
+    assert error.startswith("RuntimeError: while compiling") and error.endswith("CUDA_ERROR_OUT_OF_MEMORY")
+    assert len(error) < 2000
+
+
 def _refuse():
     raise UserError("no such file")
 

@@ -29,6 +29,7 @@ def test_without_operations_there_is_no_utilisation():
         "JaxRuntimeError: RESOURCE_EXHAUSTED: Out of memory allocating 68719476864 bytes.",
         "JaxRuntimeError: INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory",
         "_ArrayMemoryError: Unable to allocate 1.2 TiB for an array",
+        "InternalError: Failed copying input tensor from CPU:0 to GPU:0: Dst tensor is not initialized.",
         KILLED,
     ],
 )

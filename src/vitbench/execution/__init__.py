@@ -86,7 +86,8 @@ def start(backend: str, precision: str, accelerator: str, allow_cpu: bool = Fals
     """
     choose_backend(backend)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # like torch: memory as it is needed,
-    os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.95")  # and nearly all of it instead of 75 %
+    if "XLA_CLIENT_MEM_FRACTION" not in os.environ:  # its newer name; JAX refuses both
+        os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.95")  # and nearly all of it instead of 75 %
     if accelerator == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ["JAX_PLATFORMS"] = "cpu"
@@ -164,13 +165,13 @@ def set_seed(seed: int) -> None:
 def _set_precision(backend: str, precision: str) -> None:
     import keras
 
-    tf32 = precision == "tf32"
+    float32, tf32 = precision == "float32", precision == "tf32"
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "mixed_bfloat16" else "float32")
     if backend == "jax":
         import jax
 
-        matmul = {"float32": "highest", "tf32": "tensorfloat32", "mixed_bfloat16": None}[precision]
-        jax.config.update("jax_default_matmul_precision", matmul)
+        # The default is TF32 on a GPU; by that name it would keep XLA from products made by Triton, in bfloat16, too.
+        jax.config.update("jax_default_matmul_precision", "highest" if float32 else "default")
     elif backend == "torch":
         import torch
 
@@ -183,7 +184,7 @@ def _set_precision(backend: str, precision: str) -> None:
 
 
 def assemble(parts: "Parts", plan: Plan, optimizer: "keras.optimizers.Optimizer") -> "keras.Model":
-    """The compiled model of raw images (batch, H, W, 3), 0–255, to logits, executed as `plan` says.
+    """The compiled model of raw images (batch, H, W, 3), 0–255, to logits in float32, executed as `plan` says.
 
     Where augmentation is outside, the training images come resized already; the model takes both.
     """
@@ -193,7 +194,10 @@ def assemble(parts: "Parts", plan: Plan, optimizer: "keras.optimizers.Optimizer"
     x = images = keras.Input(shape, name="raw_images")
     for layer in (*parts.preprocessing, *_augmentation(parts, plan)):
         x = layer(x)
-    model = keras.Model(images, parts.classifier(x), name=f"{parts.classifier.name}_on_raw_images")
+    logits = parts.classifier(x)
+    if logits.dtype != "float32":  # the loss and the metrics are not computed in less
+        logits = keras.layers.Activation("linear", dtype="float32", name="logits_in_float32")(logits)
+    model = keras.Model(images, logits, name=f"{parts.classifier.name}_on_raw_images")
     classes = model.output_shape[-1]
     refusing = [layer for layer in model._flatten_layers() if not layer.supports_jit]
     model.layers_without_jit = tuple(sorted({layer.name for layer in refusing}))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vitbench.execution.devices import device, placement
+from vitbench.execution.devices import device, has_tf32, placement
 
 if TYPE_CHECKING:
     import keras
@@ -187,8 +187,8 @@ def _distribution(backend: str) -> str:
 
 
 def _tf32(backend: str) -> bool:
-    """Whether a float32 product on this device may be computed in TF32; never on a CPU."""
-    if device()["type"] == "cpu":
+    """Whether a float32 product on this device may be computed in TF32; never on a CPU, nor on GPUs before Ampere."""
+    if not has_tf32():
         return False
     if backend == "jax":
         import jax

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 _OUT_OF_MEMORY = (
     *("memoryerror", "unable to allocate", "std::bad_alloc"),  # Python, NumPy, C++
-    *("resource_exhausted", "resourceexhaustederror"),  # XLA, TensorFlow
+    *("resource_exhausted", "resourceexhaustederror", "dst tensor is not initialized"),  # XLA, TensorFlow
     *("outofmemoryerror", "defaultcpuallocator: "),  # torch
     *("out of memory", "out_of_memory", "status_alloc_failed"),  # CUDA, cuBLAS, cuDNN
 )
@@ -65,6 +65,28 @@ def device() -> dict:
     if gpus := tf.config.list_physical_devices("GPU"):
         return {"type": "gpu", "name": tf.config.experimental.get_device_details(gpus[0]).get("device_name")}
     return {"type": "cpu", "name": None}
+
+
+def has_tf32() -> bool:
+    """Whether the device is an NVIDIA GPU that knows TF32: of compute capability 8.0, Ampere's, or later."""
+    import keras
+
+    backend = keras.backend.backend()
+    if device()["type"] == "cpu":
+        return False
+    if backend == "jax":
+        import jax
+
+        major, _, _ = str(getattr(jax.devices()[0], "compute_capability", "")).partition(".")  # an AMD's is a name
+        return major.isdigit() and int(major) >= 8
+    if backend == "torch":
+        import torch
+
+        return torch.version.cuda is not None and torch.cuda.get_device_capability() >= (8, 0)
+    import tensorflow as tf
+
+    gpu = tf.config.list_physical_devices("GPU")[0]
+    return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) >= (8, 0)
 
 
 def placement(model: "keras.Model") -> str:

@@ -18,7 +18,8 @@ class Parts:
 
     input_shape: (H, W, 3) of a raw image.
     preprocessing: deterministic; raw images (batch, H, W, 3) of 0–255 to what the classifier takes.
-    augmentation: random while training, the identity otherwise; may be empty.
+    augmentation: random while training, the identity otherwise; may be empty. Both compute in float32 whatever the
+        precision: in bfloat16, places of pixels beyond the 32nd would be rounded to quarters.
     classifier: holds every trainable weight; its weight file fits each backend and each execution. A model of the
         user's own is all classifier: it takes raw images.
     """
@@ -43,8 +44,8 @@ def build(name: str, parameters: Parameters, manifest: dict) -> Parts:
 def _preprocessing(parameters: ImageModel, normalization: dict) -> list[layers.Layer]:
     mean, variance = normalization["mean"], normalization["variance"]
     return [
-        layers.Normalization(mean=mean, variance=variance, name="normalization"),
-        layers.Resizing(parameters.image_size, parameters.image_size, name="resizing"),
+        layers.Normalization(mean=mean, variance=variance, name="normalization", dtype="float32"),
+        layers.Resizing(parameters.image_size, parameters.image_size, name="resizing", dtype="float32"),
     ]
 
 
@@ -52,9 +53,9 @@ def _augmentation(parameters: ImageModel) -> list[layers.Layer]:
     augmentation: list[layers.Layer] = []
     if drawn := parameters.augmentation:
         if drawn.horizontal_flip:
-            augmentation.append(layers.RandomFlip("horizontal", name="flip"))
+            augmentation.append(layers.RandomFlip("horizontal", name="flip", dtype="float32"))
         if drawn.rotation:
-            augmentation.append(layers.RandomRotation(drawn.rotation, name="rotation"))
+            augmentation.append(layers.RandomRotation(drawn.rotation, name="rotation", dtype="float32"))
         if drawn.zoom:
-            augmentation.append(layers.RandomZoom(drawn.zoom, drawn.zoom, name="zoom"))
+            augmentation.append(layers.RandomZoom(drawn.zoom, drawn.zoom, name="zoom", dtype="float32"))
     return augmentation

@@ -21,7 +21,7 @@ class Native:
         mean, deviation = (np.asarray(normalization[k], np.float32) for k in ("mean", "variance"))
         prepare = functools.partial(prepared, p=p, mean=mean, deviation=np.sqrt(deviation))
         self.weights = {name: jnp.array(value, jnp.float32) for name, value in weights.items()}
-        self.moments = [jax.tree.map(jnp.zeros_like, self.weights) for _ in range(2)]
+        self.moments: list | None = None  # begun by the first step, since inference has no use for them
         self.count, self.key = jnp.zeros((), jnp.int32), random.key(0)
 
         def loss(weights, images, labels, key):
@@ -42,6 +42,7 @@ class Native:
 
     def train(self, images: np.ndarray, labels: np.ndarray) -> Array:
         """One step; the loss before it, which nobody has waited for."""
+        self.moments = self.moments or [jax.tree.map(jnp.zeros_like, self.weights) for _ in range(2)]
         found = self._step(self.weights, self.moments, self.count, self.key, images, labels)
         loss, self.weights, self.moments, self.count, self.key = found
         return loss
@@ -167,7 +168,8 @@ def _sampled(image: Array, across_down: Array) -> Array:
     size = len(image)
     centre = (size - 1) / 2
     steps = jnp.arange(size) - centre
-    places = jnp.stack(jnp.meshgrid(steps, steps), axis=-1) @ across_down.T + centre
+    seen = jnp.stack(jnp.meshgrid(steps, steps), axis=-1)
+    places = jnp.matmul(seen, across_down.T, precision="highest") + centre
     low = jnp.floor(places)
     right, down = jnp.moveaxis((places - low)[..., None, :], -1, 0)
 

@@ -3,36 +3,32 @@
 import functools
 from dataclasses import asdict
 
-import numpy as np
-
 from vitbench import energy, execution, native, optimization, timing
 from vitbench.config import Config
 from vitbench.feeding import Batches
-from vitbench.models import Parts
-from vitbench.native.settings import Settings
+from vitbench.native.settings import Settings, Weights
 from vitbench.records import Job
 
 
 class Subject:
-    """What vitbench.measurement measures, in place of a Keras model with the weights of `parts`."""
+    """What vitbench.measurement measures, in place of the Keras model of the same `weights`."""
 
-    def __init__(self, config: Config, job: Job, parts: Parts, normalization: dict, batches: Batches):
+    def __init__(self, config: Config, job: Job, weights: Weights, normalization: dict, batches: Batches):
         self.bounds, self.batches = config.throughput, batches
         optimizer = config.training.optimizer
         decay = optimization.decay_per_learning_rate(optimizer)
         self.settings = Settings(optimizer.learning_rate, decay, job.precision, self.bounds.native_compiled)
-        weights = {weight.path: np.array(weight.numpy()) for weight in parts.classifier.trainable_weights}
-        self.model = native.build(
-            job.backend, config.models.parameters()[job.model], normalization, weights, self.settings
-        )
+        p = config.models.parameters()[job.model]
+        self.model = native.build(job.backend, p, normalization, weights, self.settings)
 
     def infer(self) -> dict:
         def step(i: int) -> None:
             self.model.infer(self.batches[i][0])
 
         first, warm, steps = self._warmed(step)
+        peaks = timing.peaks()
         blocks, single, _ = self._timed(step, steps)
-        return {"first_step_seconds": first, **warm, **timing.peaks(), **timing.steady(blocks, single)}
+        return {"first_step_seconds": first, **warm, **peaks, **timing.steady(blocks, single)}
 
     def train(self) -> dict:
         def step(i: int) -> None:
@@ -41,14 +37,15 @@ class Subject:
         kept = self.model.placed(*self.batches[0])
         first, warm, steps = self._warmed(step)
         meter = energy.Meter(execution.device()["type"] == "gpu")
+        peaks = timing.peaks()
         blocks, single, same = self._timed(step, steps, lambda i: self.model.train(*kept), meter)
-        values = timing.peaks() | timing.steady(blocks, single)
         half = self.batches.resized(steps=1, batch_size=max(1, self.batches.batch_size // 2))
         return {
             "first_step_seconds": first,
             "recompile_seconds": timing.called(lambda i: self.model.train(*half[i]), 1),
             **warm,
-            **values,
+            **peaks,
+            **timing.steady(blocks, single),
             "input_seconds_share": max(0.0, 1 - timing.step_seconds(same) / timing.step_seconds(blocks)),
             "energy_joules_per_image": meter.joules and meter.joules / sum(block.images for block in blocks),
             "energy_source": meter.source,

@@ -80,7 +80,8 @@ class VisionTransformer(nn.Module):
         x = ((images.float() - self.mean) / self.deviation).permute(0, 3, 1, 2)
         x = F.interpolate(x, size=(p.image_size, p.image_size), mode="bilinear", align_corners=False)
         if self.training and p.augmentation:
-            x = augmented(x, p.augmentation)
+            with torch.autocast(x.device.type, enabled=False):  # which would round the pixels' places
+                x = augmented(x, p.augmentation)
         n = p.image_size // p.patch_size
         x = x.unflatten(3, (n, p.patch_size)).unflatten(2, (n, p.patch_size))  # (batch, 3, row, y, column, x)
         tokens = self.projection(x.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)) + self.positions

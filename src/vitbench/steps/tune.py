@@ -133,23 +133,32 @@ def _best(candidates: list[dict]) -> dict | None:
 
 
 def _measure(config: Config, results: Results, job: Job, plan: Plan) -> dict:
-    """Cold cost, step time and predicted training time of one plan, seconds."""
+    """Cold cost, step time and predicted training time of one plan, seconds.
+
+    The cold cost is all until training and validation have seen a batch of each size that they will see: a compiler
+    begins anew for each.
+    """
     began = time.perf_counter()
     execution.start(job.backend, job.precision, config.accelerator, config.allow_cpu)
     from vitbench import models, optimization, timing
     from vitbench.execution import feeds, loops
-    from vitbench.feeding import Batches
+    from vitbench.feeding import Batches, in_even_batches
     from vitbench.splits import split
     from vitbench.steps import init
 
     parts = models.build(job.model, config.models.parameters()[job.model], read_json(results.manifest))
     init.load(parts, results, job.model, config.seeds_of(job.model)[0])
-    images, labels = split(results, config.dataset.validation_fraction)["train"]
+    data = split(results, config.dataset.validation_fraction)
+    images, labels = data["train"]
     epochs = config.epochs_of(job.model)
     model = execution.assemble(parts, plan, optimization.build(config.training, epochs, len(images)))
-    batches = Batches(images, labels, config.training.batch_size, seed=0, steps=config.tuning.timed_steps)
+    batch_size = config.training.batch_size
+    batches = Batches(images, labels, batch_size, seed=0, steps=config.tuning.timed_steps)
     batches = feeds.of(batches, plan, parts)
     timing.first_step(model, batches)
+    if in_last_batch := len(images) % batch_size:
+        timing.first_step(model, batches.resized(steps=1, batch_size=in_last_batch))
+    model.evaluate(in_even_batches(*data["validation"], most=batch_size).resized(steps=1), verbose=0)
     cold = time.perf_counter() - began
     execution.check(model)
     warm = timing.warm_up(model, batches.resized(steps=WARMUP_STEPS * plan.steps_per_execution), WARMUP_SECONDS)
@@ -159,7 +168,7 @@ def _measure(config: Config, results: Results, job: Job, plan: Plan) -> dict:
     of_same_batch = timing.train_blocks(model, block, 1, fed=kept)
     alone = loops.steps_alone(model, kept, len(block))
     step = timing.step_seconds(blocks)
-    steps = epochs * -(-len(images) // config.training.batch_size)
+    steps = epochs * -(-len(images) // batch_size)
     return {
         "status": "measured",
         "error": None,
