@@ -159,7 +159,9 @@ class Config(Section):
     seeds: Annotated[list[Seed], Distinct] = Field([0, 1, 2], min_length=1, description="One training run each.")
     executions: Executions = Executions()
     precisions: Annotated[list[Precision], Distinct] = Field(
-        ["float32"], min_length=1, description="Arithmetic; float32 has TF32 off."
+        ["float32"],
+        min_length=1,
+        description="Arithmetic; float32 has TF32 off. Images are prepared in float32 in each.",
     )
     training: Training = Training()
     tuning: Tuning = Tuning()
