@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vitbench.progress import say
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 1.0  # the kernel can wait for one lock, not for whichever of several is free first
 WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}  # of a file system
 
 

@@ -5,7 +5,6 @@ import time
 from dataclasses import asdict
 
 import keras
-import numpy as np
 
 from vitbench import energy, environment, execution, flops, models, optimization, peak, shares, timing
 from vitbench.config import Config
@@ -34,7 +33,7 @@ def of(config: Config, results: Results, job: Job, batch_size: int, phase: str, 
     batches = Batches(images, labels, batch_size, seed=0, steps=config.throughput.steps_per_block)
     operations = flops.per_image(parts.classifier) or {}
     if job.execution == "native":
-        weights = {weight.path: np.array(weight.numpy()) for weight in parts.classifier.trainable_weights}
+        weights = parts.trainable_weights()
         del parts
         gc.collect()  # so that Keras' model is not counted among what the native one needs
         subject = native.Subject(config, job, weights, manifest["normalization"], batches)

@@ -66,10 +66,10 @@ def _send(sender, folder: str, function: Callable, arguments: tuple) -> None:
         sender.send(error)
     except Exception as error:
         log.exception("%s failed", function.__name__)
-        sender.send({"status": "failed", "error": f"{type(error).__name__}: {shortened(str(error))}"})
+        sender.send({"status": "failed", "error": f"{type(error).__name__}: {_shortened(str(error))}"})
 
 
-def shortened(message: str, most: int = 500) -> str:
+def _shortened(message: str, most: int = 500) -> str:
     """Its beginning and, if it is long, its end, too: some say there what it was that failed."""
     return message if len(message) <= 2 * most else f"{message[:most]} … {message[-most:]}"
 

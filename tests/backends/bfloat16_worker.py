@@ -13,7 +13,7 @@ from vitbench import execution, models, native, reference
 from vitbench.config.models import ViT
 from vitbench.execution import Plan, feeds
 from vitbench.feeding import Batches
-from vitbench.native.settings import Settings, Weights
+from vitbench.native.settings import Settings
 
 BACKEND = os.environ["KERAS_BACKEND"]
 P = ViT.model_validate(SMALL | {"head_dropout": 0.0})  # which on so few units doubles the loss
@@ -28,10 +28,6 @@ def batches() -> Batches:
 def parts() -> models.Parts:
     keras.utils.set_random_seed(3)
     return models.build("vit", P, MANIFEST)
-
-
-def weights() -> Weights:
-    return {w.path: np.array(keras.ops.convert_to_numpy(w)) for w in parts().classifier.trainable_weights}
 
 
 def by_keras(augmentation: str) -> dict:
@@ -54,7 +50,9 @@ def by_keras(augmentation: str) -> dict:
 def natively() -> dict:
     """The losses of two steps; and how far what augments the images, on torch, is from what does in float32."""
     ours = batches()
-    model = native.build(BACKEND, P, NORMALIZATION, weights(), Settings(1e-3, 1e-4, "mixed_bfloat16", compiled=False))
+    model = native.build(
+        BACKEND, P, NORMALIZATION, parts().trainable_weights(), Settings(1e-3, 1e-4, "mixed_bfloat16", compiled=False)
+    )
     found = {"losses": [float(model.train(*ours[step])) for step in range(len(ours))]}
     if BACKEND == "torch":
         import torch
@@ -71,7 +69,9 @@ def natively() -> dict:
 if __name__ == "__main__":
     execution.start(BACKEND, "mixed_bfloat16", "cpu")
     found = {"keras": {how: by_keras(how) for how in ("layers", "sampler", "outside")}}
-    found["float32"] = float(reference.quantities(*batches()[0], weights(), NORMALIZATION, P)["loss"][0])
+    found["float32"] = float(
+        reference.quantities(*batches()[0], parts().trainable_weights(), NORMALIZATION, P)["loss"][0]
+    )
     if BACKEND != "tensorflow":
         found["native"] = natively()
     Path(sys.argv[1], f"{BACKEND}.json").write_text(json.dumps(found))

@@ -37,7 +37,7 @@ def used(parameters: dict, **changes) -> dict[str, float]:
     keras.utils.set_random_seed(3)
     p = ViT.model_validate(parameters)
     parts = models.build("vit", p, MANIFEST)
-    weights = {w.path: np.array(keras.ops.convert_to_numpy(w)) for w in parts.classifier.trainable_weights}
+    weights = parts.trainable_weights()
     random = np.random.default_rng(0)
     images, labels = random.integers(0, 256, (64, 32, 32, 3), np.uint8), random.integers(0, 10, 64).astype(np.int32)
     batches = Batches(images, labels, 16, seed=0, steps=20)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 from keras import layers
 
 from vitbench.config.models import ImageModel, Parameters, UsersModel
@@ -29,6 +30,10 @@ class Parts:
     augmentation: list[layers.Layer]
     classifier: keras.Model
     twins: Callable[[], list[layers.Layer]] = list  # makes other layers like those of the augmentation
+
+    def trainable_weights(self) -> dict[str, np.ndarray]:
+        """Copies, by path, on the host."""
+        return {weight.path: np.array(weight.numpy()) for weight in self.classifier.trainable_weights}
 
 
 def build(name: str, parameters: Parameters, manifest: dict) -> Parts:

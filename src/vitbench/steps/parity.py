@@ -32,7 +32,7 @@ def run(config: Config, results: Results, model: str, backend: str) -> None:
     distinct = dict.fromkeys(plans.values())
     augmented = {plan: _augmentation(parts, plan, batches) for plan in distinct if parts.augmentation}
     init.load(parts, results, model, config.seeds_of(model)[0])
-    weights = {weight.path: np.array(weight.numpy()) for weight in parts.classifier.trainable_weights}
+    weights = parts.trainable_weights()
     true = _by_numpy(config, results, model, weights, batches)
     sameness.still(parts)
     resolved = {plan: execution.resolved(plan, parts) for plan in distinct}
