@@ -3,29 +3,16 @@
 import ast
 import hashlib
 import importlib.util
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from vitbench.config import Config
 from vitbench.config.errors import ConfigError
 
-# Change what is reported or said, never what is computed.
-_NOT_COMPUTING = {
-    "vitbench.config",
-    "vitbench.config.dataset",
-    "vitbench.config.models",
-    "vitbench.config.section",
-    "vitbench.config.training",
-    "vitbench.environment",
-    "vitbench.gpus",
-    "vitbench.locks",
-    "vitbench.progress",
-    "vitbench.results",
-    "vitbench.source_code",
-    "vitbench.times",
-    "vitbench.records",
-}
+# These write messages, wait for locks and compute digests; none returns a value that a result is computed from, which
+# tests/unit checks. Every other module counts.
+EXCLUDED = {"vitbench.locks", "vitbench.progress", "vitbench.source_code"}
 
 
 def fingerprint(*modules: str) -> str:
@@ -35,8 +22,9 @@ def fingerprint(*modules: str) -> str:
     that can change a number does.
     """
     digest = hashlib.sha256()
-    for module, code in sorted(_closure(modules, leaving_out=_NOT_COMPUTING).items()):
-        digest.update(f"{module}\n{code}\n".encode())
+    for module, code in sorted(_closure(modules).items()):
+        if module not in EXCLUDED:
+            digest.update(f"{module}\n{code}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -70,13 +58,13 @@ def _check_builder(key: str, module: str, function: str) -> None:
         raise ConfigError(f"{key}: {path} defines no {function!r}; it defines {', '.join(defined) or 'nothing'}")
 
 
-def _closure(modules: Iterable[str], leaving_out: Container[str] = ()) -> dict[str, str]:
+def _closure(modules: Iterable[str]) -> dict[str, str]:
     """The normalised code of `modules` and of all that they import and that has a source file here, by name."""
     found: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module not in found and module not in leaving_out and (path := _module_path(module)):
+        if module not in found and (path := _module_path(module)):
             found[module], imported = _module(module, path)
             waiting += imported
     return found
@@ -91,12 +79,25 @@ def _module(name: str, path: Path) -> tuple[str, list[str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:]
-        elif isinstance(node, ast.Import):
+        if isinstance(node, ast.ClassDef) and name.startswith("vitbench.config"):
+            # The value of a config key is compared as a setting; its default and description compute nothing.
+            node.body = [item for item in node.body if not isinstance(item, ast.AnnAssign)]
+        if isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             origin = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             imported += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
-    return ast.dump(tree), [module for module in imported if module != "vitbench"]
+    return _serialize(tree), [module for module in imported if module != "vitbench"]
+
+
+def _serialize(node: object) -> str:
+    """The text of a syntax tree, the same in every version of Python: `ast.dump` shows fields that only some have."""
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
+        return f"{type(node).__name__}({','.join(f'{name}={_serialize(value)}' for name, value in fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_serialize, node))}]"
+    return repr(node)
 
 
 def _module_path(name: str) -> Path | None:

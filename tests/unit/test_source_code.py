@@ -1,3 +1,5 @@
+import ast
+import shutil
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,72 @@ def test_a_builder_that_is_there_or_installed_is_let_through(package):
 def test_what_is_measured_counts_whichever_backend_it_is_written_for(step, files):
     files = set(Path(source_code.__file__).parent.glob(files))
     assert files <= {Path(file) for file in source_code.source_files(f"vitbench.steps.{step}")}
+
+
+SOURCE = Path(source_code.__file__).parent
+MEASURING = ("data", "init", "sample", "tune", "parity", "train", "throughput")
+
+
+def _imported_by_a_measurement() -> list[str]:
+    """The modules, relative to the package, that a measuring step imports."""
+    files = {file for step in MEASURING for file in source_code.source_files(f"vitbench.steps.{step}")}
+    return sorted(str(Path(file).relative_to(SOURCE)) for file in files)
+
+
+def _module_name(file: str) -> str:
+    return ".".join(("vitbench", *Path(file).with_suffix("").parts)).removesuffix(".__init__")
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory) -> Path:
+    return Path(shutil.copytree(SOURCE, tmp_path_factory.mktemp("copied") / "vitbench"))
+
+
+def _fingerprints(package: Path, monkeypatch) -> dict[str, str]:
+    monkeypatch.setattr(source_code, "__file__", str(package / "source_code.py"))
+    source_code._module.cache_clear()
+    return {step: source_code.fingerprint(f"vitbench.steps.{step}") for step in MEASURING}
+
+
+@pytest.mark.parametrize("file", _imported_by_a_measurement())
+def test_a_change_of_a_module_changes_the_fingerprint_of_every_step_that_imports_it(copied, monkeypatch, file):
+    module, steps = (
+        copied / file,
+        [step for step in MEASURING if str(SOURCE / file) in source_code.source_files(f"vitbench.steps.{step}")],
+    )
+    before, text = _fingerprints(copied, monkeypatch), module.read_text()
+    module.write_text(text + "\nADDED = 7\n")
+    after = _fingerprints(copied, monkeypatch)
+    module.write_text(text)
+    changed = {step for step in MEASURING if after[step] != before[step]}
+    assert changed == (set() if _module_name(file) in source_code.EXCLUDED else set(steps))
+
+
+def test_the_width_of_an_attention_head_is_part_of_the_fingerprint(copied, monkeypatch):
+    module = copied / "config" / "models.py"
+    before, text = _fingerprints(copied, monkeypatch), module.read_text()
+    line = "return self.projection_dim // self.num_heads if self.key_dim"
+    assert line in text
+    module.write_text(text.replace(line, "return 7 if self.key_dim"))
+    after = _fingerprints(copied, monkeypatch)
+    module.write_text(text)
+    assert [step for step in ("tune", "parity", "train", "throughput") if after[step] == before[step]] == []
+
+
+def test_the_description_of_a_config_key_is_no_part_of_the_fingerprint(copied, monkeypatch):
+    module = copied / "config" / "models.py"
+    before, text = _fingerprints(copied, monkeypatch), module.read_text()
+    module.write_text(text.replace("Transformer blocks.", "Blocks."))
+    after = _fingerprints(copied, monkeypatch)
+    module.write_text(text)
+    assert after == before
+
+
+@pytest.mark.parametrize("name", sorted(source_code.EXCLUDED))
+def test_an_excluded_module_returns_nothing_that_a_result_is_computed_from(name):
+    """Its public functions and methods return nothing, a path, or text."""
+    tree = ast.parse((SOURCE / f"{name.partition('.')[2].replace('.', '/')}.py").read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name[0] != "_"]
+    harmless = {"None", "Iterator[None]", "Iterator[Path]", "str", "list[str]"}
+    assert functions and {ast.unparse(node.returns) for node in functions if node.returns} <= harmless
+    assert [node.name for node in functions if node.returns is None] == []
