@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from vitbench.config import BACKENDS, Config
-from vitbench.config.errors import load
-from vitbench.processes import in_a_process
+from vitbench.config.loading import load
+from vitbench.config.schema import BACKENDS, Config
+from vitbench.system.subprocesses import run_in_subprocess
 
 ROUNDS = 5
 CLASSES, IMAGE_SIZE, PATCH_SIZE, WIDTH, HEADS, LAYERS = 100, 72, 6, 64, 4, 8
@@ -83,18 +83,21 @@ def example(images):
 
 def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
     """Seconds of each round's epoch, of the bare script and of vitbench."""
-    from vitbench import execution
+    from vitbench.backends.plan import PUBLISHED
+    from vitbench.backends.process import current_backend, start_backend
+    from vitbench.execution.assemble import assemble
 
-    execution.start(backend, "float32", config.accelerator, allow_cpu=True)
+    start_backend(backend, "float32", config.accelerator, allow_cpu=True)
     import keras
     import numpy as np
 
-    from vitbench import models, optimization
-    from vitbench.checkpoint import Checkpoint
-    from vitbench.feeding import Batches, Epochs, in_even_batches
-    from vitbench.journal import Journal
-    from vitbench.progress import Bar
-    from vitbench.steps.train import Record
+    from vitbench.data.batches import Batches, EpochOrder, even_batches
+    from vitbench.models.registry import build_model
+    from vitbench.system.logs import ProgressBar
+    from vitbench.training.callbacks import RunRecorder
+    from vitbench.training.checkpoint import Checkpoint
+    from vitbench.training.history import RunHistory
+    from vitbench.training.optimizers import build_optimizer
 
     random, held_out = np.random.default_rng(0), max(1, batch_size * steps // 9)
     n = batch_size * steps + held_out
@@ -104,8 +107,8 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
 
     normalization = {"mean": [127.5] * 3, "variance": [5400.0] * 3}
     manifest = {"image_shape": [32, 32, 3], "class_names": [""] * CLASSES, "normalization": normalization}
-    parts = models.build("vit", config.models.vit, manifest)
-    published = execution.assemble(parts, execution.PUBLISHED, optimization.build(config.training, 1, n - held_out))
+    parts = build_model("vit", config.models.vit, manifest)
+    published = assemble(parts, PUBLISHED, build_optimizer(config.training, 1, n - held_out))
 
     found = {"bare": [], "vitbench": [], "checkpoint": []}
 
@@ -127,17 +130,17 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
 
         def vitbench_epoch(round_):
             batches = Batches(images[:-held_out], labels[:-held_out], batch_size, seed=round_)
-            journal = Journal.of(None, 0.0, 0.0)
-            record = Record(parts.classifier, Timed(Path(folder), {}), journal, Bar("", 1, "epoch"))
-            validation = in_even_batches(images[-held_out:], labels[-held_out:], most=batch_size)
-            options = {"validation_data": validation, "callbacks": [Epochs(batches), record], "verbose": 0}
+            journal = RunHistory.of(None, 0.0, 0.0)
+            record = RunRecorder(parts.classifier, Timed(Path(folder), {}), journal, ProgressBar("", 1, "epoch"))
+            validation = even_batches(images[-held_out:], labels[-held_out:], most=batch_size)
+            options = {"validation_data": validation, "callbacks": [EpochOrder(batches), record], "verbose": 0}
             published.fit(batches.fed(), epochs=1, shuffle=False, **options)
 
         for round_ in range(ROUNDS + 1):
             for name, epoch in (("bare", bare_epoch), ("vitbench", vitbench_epoch)):
                 began = time.perf_counter()
                 epoch(round_)
-                execution.synchronize()
+                current_backend().synchronize()
                 if round_:  # the first one compiles
                     seconds = time.perf_counter() - began
                     found[name].append(seconds - (found["checkpoint"][-1] if name == "vitbench" else 0))
@@ -151,7 +154,7 @@ def main(batch_size: str = "64", steps: str = "4", *backends: str) -> None:
         f"{'backend':12}{'bare, s':>10}{'vitbench, s':>13}{'ratio':>8}{'least':>8}{'largest':>9}{'checkpoint, s':>15}"
     )
     for backend in backends or BACKENDS:
-        found = in_a_process(measure, (backend, config, int(batch_size), int(steps)), float("inf"))
+        found = run_in_subprocess(measure, (backend, config, int(batch_size), int(steps)), float("inf"))
         if "error" in found:
             print(f"{backend:12}{found['error']}")
             continue

@@ -1,9 +1,9 @@
-"""How much of a training step is spent on feeding: python benchmarks/feeding.py [full|demo] [batch size]
+"""How much of a training step is spent on input_pipeline: python benchmarks/input_pipeline.py [full|demo] [batch size]
 
 For each backend, in a process of its own: seconds per step of the ViT, and of a model that does next to nothing (one
-weight per channel and class) with the same batches. What the second takes is feeding and Keras' own loop, so its share
-of the first is an upper bound for what feeding costs. Beside it the same small model fed with whole arrays instead of
-`feeding.Batches`, to see what drawing the batches ourselves costs.
+weight per channel and class) with the same batches. What the second takes is input_pipeline and Keras' own loop, so its share
+of the first is an upper bound for what input_pipeline costs. Beside it the same small model fed with whole arrays instead of
+`input_pipeline.Batches`, to see what drawing the batches ourselves costs.
 """
 
 import statistics
@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from vitbench.config import BACKENDS, Config
-from vitbench.config.errors import load
-from vitbench.processes import in_a_process
+from vitbench.config.loading import load
+from vitbench.config.schema import BACKENDS, Config
+from vitbench.system.subprocesses import run_in_subprocess
 
 ROUNDS = 3
 STEPS = {"full": 3, "demo": 60}
@@ -23,22 +23,25 @@ NEXT_TO_NOTHING_STEPS = 200
 
 def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
     """Seconds per step, by what was fed and to what, one value per round."""
-    from vitbench import execution
+    from vitbench.backends.process import start_backend
+    from vitbench.execution.assemble import assemble
 
-    execution.start(backend, "float32", config.accelerator, allow_cpu=True)
+    start_backend(backend, "float32", config.accelerator, allow_cpu=True)
     import keras
     import numpy as np
 
-    from vitbench import models, optimization, timing
-    from vitbench.feeding import Batches
+    from vitbench.data.batches import Batches
+    from vitbench.measure.timing import BlockClock, time_first_step
+    from vitbench.models.registry import build_model
+    from vitbench.training.optimizers import build_optimizer
 
     images = np.random.default_rng(0).integers(0, 256, (50_000, 32, 32, 3), np.uint8)
     labels = np.random.default_rng(1).integers(0, 100, 50_000).astype(np.int32)
     normalization = {"mean": [120.0] * 3, "variance": [4000.0] * 3}
     manifest = {"image_shape": [32, 32, 3], "class_names": [""] * 100, "normalization": normalization}
-    parts = models.build("vit", config.models.vit, manifest)
-    plan = execution.candidates(backend, augmented=True)[0]
-    vit = execution.assemble(parts, plan, optimization.build(config.training, 1, len(images)))
+    parts = build_model("vit", config.models.vit, manifest)
+    plan = assemble.candidates(backend, augmented=True)[0]
+    vit = assemble(parts, plan, build_optimizer(config.training, 1, len(images)))
 
     pixels = keras.Input((32, 32, 3))
     nothing = keras.Model(pixels, keras.layers.Dense(100)(keras.layers.GlobalAveragePooling2D()(pixels)))
@@ -48,12 +51,12 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
         return Batches(images, labels, batch_size, seed=0, steps=n)
 
     found = {"vit": [], "nothing": [], "nothing, arrays": []}
-    timing.first_step(vit, in_batches(1))
-    timing.first_step(nothing, in_batches(1))
+    time_first_step(vit, in_batches(1))
+    time_first_step(nothing, in_batches(1))
     n = NEXT_TO_NOTHING_STEPS
     whole = images[: n * batch_size], labels[: n * batch_size]
     for round_ in range(ROUNDS + 1):
-        clocks = {name: timing.BlockClock() for name in found}
+        clocks = {name: BlockClock() for name in found}
         vit.fit(in_batches(steps), verbose=0, shuffle=False, callbacks=[clocks["vit"]])
         nothing.fit(in_batches(n), verbose=0, shuffle=False, callbacks=[clocks["nothing"]])
         nothing.fit(*whole, batch_size=batch_size, verbose=0, shuffle=True, callbacks=[clocks["nothing, arrays"]])
@@ -69,9 +72,9 @@ def main(size: str = "full", batch_size: str = "64") -> None:
     preset = [root / "workflow" / "presets" / "demo.yaml"] if size == "demo" else []
     config = load([root / "config.yaml", *preset])
     print(f"{size} size, batch {batch_size}: median over {ROUNDS} rounds, ms per step")
-    print(f"{'backend':12}{'ViT':>10}{'feeding, at most':>18}{'share':>9}{'fed as arrays':>15}")
+    print(f"{'backend':12}{'ViT':>10}{'input_pipeline, at most':>18}{'share':>9}{'fed as arrays':>15}")
     for backend in BACKENDS:
-        found = in_a_process(measure, (backend, config, int(batch_size), STEPS[size]), float("inf"))
+        found = run_in_subprocess(measure, (backend, config, int(batch_size), STEPS[size]), float("inf"))
         if "error" in found:
             print(f"{backend:12}{found['error']}")
             continue

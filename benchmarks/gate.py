@@ -10,8 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from backends import variants
-from backends.planting import FAULTS, QUANTITIES, planted, used
+from integration import variants
+from integration.planting import FAULTS, QUANTITIES, planted, used
 
 
 def main(size: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import made_up
+from helpers import fake_results
 
 SOURCE = Path(__file__).parents[1] / "src"
 MEBIBYTE = 2**20
@@ -24,8 +24,8 @@ def main(*seeds: str) -> None:
     print(f"{'runs':>6}{'seconds':>10}{'MB':>8}")
     for n in map(int, seeds or (3, 15, 125)):
         with tempfile.TemporaryDirectory() as folder:
-            settings = made_up.config(seeds=range(n), training={"epochs": 100, "batch_size": 64})
-            made_up.directory(Path(folder, "results"), settings)
+            settings = fake_results.config(seeds=range(n), training={"epochs": 100, "batch_size": 64})
+            fake_results.directory(Path(folder, "results"), settings)
             config = Path(folder, "config.json")
             config.write_text(settings.model_dump_json())
             began = time.perf_counter()
@@ -34,7 +34,7 @@ def main(*seeds: str) -> None:
             subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
             seconds = time.perf_counter() - began
             size = Path(folder, "results", settings.experiment, "report.html").stat().st_size
-            print(f"{n * len(settings.contestants()):6}{seconds:10.1f}{size / MEBIBYTE:8.2f}", flush=True)
+            print(f"{n * len(settings.model_backends()):6}{seconds:10.1f}{size / MEBIBYTE:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

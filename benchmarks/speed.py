@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 
-from vitbench import statistics
-from vitbench.config import BACKENDS
+from vitbench.analysis import statistics
+from vitbench.config.schema import BACKENDS
 
 SHARES = ("input_seconds_share", "host_seconds_share", "compute_seconds_share")
 

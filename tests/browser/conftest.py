@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-import made_up
-from vitbench.results import Results
+from helpers import fake_results
+from vitbench.results.paths import Results
 from vitbench.steps import compare, report
 
 SCRIPT = "<script>window.intruder = true</script>"
@@ -19,10 +19,10 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 @pytest.fixture(scope="session")
 def troubled(tmp_path_factory) -> Path:
     """A results directory with runs that failed, diverged, were resumed, gated or never ran, and too large batches."""
-    settings = made_up.config(
+    settings = fake_results.config(
         title=f"Made up {SCRIPT}", seeds=[0, 1, 2], throughput={"batch_sizes": [32, 64]}, precisions=["float32"]
     )
-    root = made_up.directory(
+    root = fake_results.directory(
         tmp_path_factory.mktemp("results"),
         settings,
         class_name=SCRIPT,
@@ -52,8 +52,10 @@ def benchmark(troubled) -> Path:
 @pytest.fixture(scope="session")
 def comparison(troubled, tmp_path_factory) -> Path:
     """Of an experiment with the troubled one; its name is a script, too."""
-    settings = made_up.config(seeds=[0, 1, 2], training={"epochs": 6}, throughput={"batch_sizes": [32, 64]})
-    made = made_up.directory(tmp_path_factory.mktemp("results"), settings, speeds=made_up.SPEEDS | {"jax": 2000.0})
+    settings = fake_results.config(seeds=[0, 1, 2], training={"epochs": 6}, throughput={"batch_sizes": [32, 64]})
+    made = fake_results.directory(
+        tmp_path_factory.mktemp("results"), settings, speeds=fake_results.SPEEDS | {"jax": 2000.0}
+    )
     other = made.rename(made.with_name(SCRIPT.replace("/", "")))
     path = tmp_path_factory.mktemp("comparison") / "comparison.html"
     compare.run(troubled, other, path)

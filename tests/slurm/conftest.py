@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from slurm.cluster import SYSTEM_PATH, Cluster
-from workflow.projects import copied
+from helpers.cluster import SYSTEM_PATH, Cluster
+from helpers.projects import copied
 
 PROGRAMS = ("slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd")
 

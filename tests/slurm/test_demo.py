@@ -7,8 +7,8 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
-from backends.processes import BACKENDS
-from slurm.running import EDITS, edit_profile, ended, snakemake, until
+from helpers.backend_processes import BACKENDS
+from helpers.slurm_runs import EDITS, edit_profile, ended, snakemake, until
 
 ACCOUNTING = False
 DEMO = ("--configfile", "config.yaml", "workflow/presets/demo.yaml", "gpus.yaml")

@@ -14,10 +14,10 @@ import pandas as pd
 import psutil
 import pytest
 
-from backends.by_hand import CONFIG
-from backends.processes import environment
-from slurm.cluster import Cluster
-from slurm.running import EDITS, GRES, edit_profile, ended, snakemake, until
+from helpers.backend_processes import environment
+from helpers.cluster import Cluster
+from helpers.slurm_runs import EDITS, GRES, edit_profile, ended, snakemake, until
+from integration.by_hand import CONFIG
 
 ACCOUNTING = True
 SEEDS = [0, 1, 2, 3]

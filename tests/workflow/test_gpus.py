@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow.projects import TINY, copied, snakemake
+from helpers.projects import TINY, copied, snakemake
 
 pytestmark = pytest.mark.workflow
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vitbench.environment import gpu_present
-from workflow.projects import TINY, copied, planned, snakemake
+from helpers.projects import TINY, copied, planned, snakemake
+from vitbench.system.environment import has_gpu
 
 pytestmark = pytest.mark.workflow
 
@@ -169,7 +169,7 @@ def test_a_diverged_run_is_a_row_and_the_report_is_made(project):
     assert "diverged" in (project / "results/hot/report.html").read_text()
 
 
-@pytest.mark.skipif(gpu_present(), reason="this machine has a GPU")
+@pytest.mark.skipif(has_gpu(), reason="this machine has a GPU")
 def test_without_a_gpu_nothing_is_trained_until_told(project):
     published = snakemake(project)
     assert published.returncode != 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow.projects import TINY, copied, planned, snakemake
+from helpers.projects import TINY, copied, planned, snakemake
 
 pytestmark = pytest.mark.workflow
 

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vitbench import predictions, records
-from vitbench.contents.pictures import NAMES
-from workflow.projects import TINY, copied, planned, snakemake
+from helpers.projects import TINY, copied, planned, snakemake
+from vitbench.report.figures.catalog import NAMES
+from vitbench.results.predictions import load_predictions
+from vitbench.results.schema import COLUMNS, EPOCH_COLUMNS, RUN_COLUMNS
 
 BACKENDS = ["jax", "torch", "tensorflow"]
 
@@ -50,7 +51,7 @@ def test_the_results_lie_where_the_design_says(results):
             run = f"runs/vit/{backend}/tuned/float32/seed{seed}"
             names = ("metrics.json", "history.csv", "environment.json", "best.weights.h5", "predictions.npz")
             expected += [f"{run}/{name}" for name in names]
-    for name in records.COLUMNS:
+    for name in COLUMNS:
         expected += [f"tables/{name}.csv", f"tables/{name}.parquet"]
     expected += [f"figures/{name}.svg" for name in NAMES]
     assert [name for name in expected if not (results / name).is_file()] == []
@@ -66,7 +67,7 @@ def test_the_report_is_small_enough_to_be_sent(results):
 
 def test_every_run_is_a_completed_row_with_every_column(results):
     runs = pd.read_parquet(results / "tables" / "runs.parquet")
-    assert list(runs.columns) == records.RUN_COLUMNS
+    assert list(runs.columns) == RUN_COLUMNS
     assert sorted(zip(runs.backend, runs.seed, strict=True)) == sorted((b, s) for b in BACKENDS for s in (0, 1))
     assert set(runs.status) == {"completed"}, runs.error.tolist()
     may_be_empty = {"peak_device_memory_bytes", "error", "git_commit"}
@@ -84,7 +85,7 @@ def test_predictions_are_those_that_the_accuracy_counts(results):
     labels = np.load(results / "data" / "y_test.npy")
     for run in pd.read_parquet(results / "tables" / "runs.parquet").itertuples():
         where = results / "runs" / run.model / run.backend / run.execution / run.precision / f"seed{run.seed}"
-        classes, probabilities = predictions.read(where / "predictions.npz")
+        classes, probabilities = load_predictions(where / "predictions.npz")
         assert ((classes[:, 0] == labels).mean(), (classes == labels[:, None]).any(axis=1).mean()) == pytest.approx(
             (run.test_accuracy, run.test_top5_accuracy), abs=1.5 / len(labels)
         )
@@ -94,7 +95,7 @@ def test_predictions_are_those_that_the_accuracy_counts(results):
 def test_every_epoch_is_a_row(results):
     epochs = pd.read_parquet(results / "tables" / "epochs.parquet")
     assert len(epochs) == 3 * 2 * 2
-    assert not epochs[records.EPOCH_VALUES].isna().any(axis=None)
+    assert not epochs[EPOCH_COLUMNS].isna().any(axis=None)
 
 
 def test_csv_and_parquet_hold_the_same(results):
@@ -119,7 +120,7 @@ def test_throughput_is_images_of_a_block_over_its_seconds(results):
 
 def test_throughput_has_every_column_that_a_machine_without_a_gpu_can_fill(results):
     throughput = pd.read_parquet(results / "tables" / "throughput.parquet")
-    assert list(throughput.columns) == records.COLUMNS["throughput"]
+    assert list(throughput.columns) == COLUMNS["throughput"]
     elsewhere = {"peak_device_memory_bytes", "energy_joules_per_image", "energy_source", "error"}
     of_keras = {"host_seconds_share", "compute_seconds_share", "images_per_second_reading_loss"}
     of_training = of_keras | {"input_seconds_share", "recompile_seconds"}
@@ -200,7 +201,7 @@ def test_snakemakes_own_report_holds_report_figures_and_tables(project):
     ran = snakemake(project, *TINY, "--report", "snakemake-report.html")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     page = (project / "snakemake-report.html").read_text()
-    for word in ("Figures", "Tables", *(name.replace("_", " ") for name in NAMES), *records.COLUMNS):
+    for word in ("Figures", "Tables", *(name.replace("_", " ") for name in NAMES), *COLUMNS):
         assert f'"{word}"' in page, word
     assert "a point per seed, a bar at the mean" in page and "results/tiny/report.html" in page
     (project / "snakemake-report.html").unlink()

@@ -10,31 +10,34 @@ from pathlib import Path
 from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
-from vitbench.config import errors as config_errors
-from vitbench.environment import gpu_present
-from vitbench.execution import WITHOUT_GPU
-from vitbench.records import jobs
-from vitbench.results import Results, whole
-from vitbench.source_code import check_builders, fingerprint, source_files
+from vitbench.backends.process import WITHOUT_GPU
+from vitbench.backends.registry import BACKENDS
+from vitbench.config.builders import check_builders
+from vitbench.config.loading import ConfigError, parse
+from vitbench.results.jobs import list_jobs
+from vitbench.results.paths import Results
+from vitbench.system.environment import has_gpu
+from vitbench.system.files import atomic_write
+from vitbench.system.fingerprint import fingerprint, source_files
 
 try:
-    experiment = config_errors.parse(config)
+    experiment = parse(config)
     check_builders(experiment)
-except config_errors.ConfigError as error:
+except ConfigError as error:
     raise WorkflowError(error)
 
 # The whole config, for the jobs. Its name says what is in it and it is no input of theirs: a job is repeated when a setting
 # that it depends on changes, which is among its params, and not when any other does.
 CONFIG = Path(".snakemake", "vitbench", f"{experiment.digest()}.json")
 if not CONFIG.exists():
-    with whole(CONFIG) as path:
+    with atomic_write(CONFIG) as path:
         path.write_text(experiment.model_dump_json(indent=2))
 
 PATHS = Results.of(experiment.experiment)
 RESULTS = str(PATHS.root)
 LOGS = f"{RESULTS}/logs"
 GPUS_PER_JOB = 0 if experiment.accelerator == "cpu" else 1
-RUNS, TIMINGS = jobs(experiment)
+RUNS, TIMINGS = list_jobs(experiment)
 
 # --cores counts this machine's; for a cluster there is --jobs instead.
 ON_A_CLUSTER = workflow.global_resources["_cores"].value is None
@@ -73,7 +76,7 @@ if (
 
 wildcard_constraints:
     model="|".join(map(re.escape, experiment.models.parameters())),
-    backend="jax|torch|tensorflow",
+    backend="|".join(map(re.escape, BACKENDS)),
     execution="published|tuned|native",
     precision="float32|tf32|mixed_bfloat16",
     seed=r"\d+",
@@ -137,7 +140,7 @@ def first_seed_init(wildcards):
 
 def plans_to_prove(wildcards):
     """The tuned plans; nothing for a backend that takes no part and only serves as the reference."""
-    if (wildcards.model, wildcards.backend) not in experiment.contestants():
+    if (wildcards.model, wildcards.backend) not in experiment.model_backends():
         return []
     return [str(PATHS.tune(wildcards.model, wildcards.backend, precision)) for precision in experiment.precisions]
 
@@ -166,18 +169,18 @@ def every_throughput(wildcards):
 
 
 def every_parity(wildcards):
-    return of_interest(PATHS.parity(*contestant) for contestant in experiment.contestants())
+    return of_interest(PATHS.parity(*contestant) for contestant in experiment.model_backends())
 
 
 def every_sample(wildcards):
-    return [str(PATHS.sample(model, backend)) for model, backend in experiment.contestants()]
+    return [str(PATHS.sample(model, backend)) for model, backend in experiment.model_backends()]
 
 
 def stop_without_gpu():
     """Ends a local run that would train on a machine without a GPU, unless the config says that it may."""
     to_run = {job.rule.name for job in workflow.dag.needrun_jobs()}
     wants_gpu = experiment.accelerator == "auto" and not experiment.allow_cpu
-    if wants_gpu and workflow.is_main_process and workflow.local_exec and "train" in to_run and not gpu_present():
+    if wants_gpu and workflow.is_main_process and workflow.local_exec and "train" in to_run and not has_gpu():
         raise WorkflowError(f"This machine has no GPU, and accelerator is 'auto'. {WITHOUT_GPU}.")
 
 

@@ -4,9 +4,9 @@ TABLES = ["runs", "epochs", "throughput", "parity", "comparisons", "failures", "
 FIGURES = ["accuracy", "throughput", "accuracy_over_time", "learning_curves", "patches", "timeline"]
 REPORT_SOURCES = source_files(
     "vitbench.steps.report",
-    *(f"vitbench.contents.{part}" for part in ("accuracy", "speed", "proof", "examples", "pictures")),
-    "vitbench.method",
-    "vitbench.narrative",
+    *(f"vitbench.report.tables.{part}" for part in ("accuracy", "speed", "parity", "predictions")),
+    "vitbench.report.methods",
+    "vitbench.report.summary",
 )
 REPORT_TEMPLATE = sorted(str(path) for path in Path(workflow.basedir, "reports", "template").iterdir())
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from vitbench.config.section import Positive, Section, Slug
+from vitbench.config.base import Positive, Section, Slug
 
 
 class Synthetic(Section):

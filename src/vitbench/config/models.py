@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, model_validator
 
-from vitbench.config.section import Positive, Rate, Section, Slug
+from vitbench.config.base import Positive, Rate, Section, Slug
 
 
 class Augmentation(Section):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from vitbench.config.section import Positive, Rate, Section
+from vitbench.config.base import Positive, Rate, Section
 
 
 class Optimizer(Section):

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from vitbench import compare
-from vitbench.progress import say
-from vitbench.render import render
+from vitbench.analysis.comparison import label_experiments, load_both
+from vitbench.report.render import render_notebook
+from vitbench.system.logs import notify
 
 NOTEBOOK = Path(__file__).parents[3] / "reports" / "comparison.ipynb"
 
 
 def run(a: Path, b: Path, output: Path) -> None:
     """Raises UserError if `a` or `b` is not the results of an experiment."""
-    compare.both(a, b)
-    title = "{1} compared with {0}".format(*compare.names(a, b))
-    render(NOTEBOOK, {"a": str(a), "b": str(b)}, title, output.with_suffix(".ipynb"), output)
-    say(f"compare: {output.resolve()}")
+    load_both(a, b)
+    title = "{1} compared with {0}".format(*label_experiments(a, b))
+    render_notebook(NOTEBOOK, {"a": str(a), "b": str(b)}, title, output.with_suffix(".ipynb"), output)
+    notify(f"compare: {output.resolve()}")

@@ -4,12 +4,13 @@ import hashlib
 
 import numpy as np
 
-from vitbench.config import SCHEMA_VERSION, Config
-from vitbench.progress import say
-from vitbench.results import Results, whole, write_json
-from vitbench.sources import SOURCES, Arrays
-from vitbench.sources.errors import DataError
-from vitbench.splits import first_held_out
+from vitbench.config.schema import SCHEMA_VERSION, Config
+from vitbench.data.errors import DataError
+from vitbench.data.sources import SOURCES, Arrays
+from vitbench.data.splits import validation_start
+from vitbench.results.paths import Results
+from vitbench.system.files import atomic_write, write_json
+from vitbench.system.logs import notify
 
 PIXELS_AT_ONCE = 4096 * 32 * 32  # np.bincount makes 8 bytes of each
 
@@ -27,7 +28,7 @@ def run(config: Config, results: Results) -> None:
     results.manifest.unlink(missing_ok=True)  # while arrays are exchanged, nothing says that they belong together
     checksums = {}
     for name, array in arrays.items():
-        with whole(results.root / "data" / f"{name}.npy") as path:
+        with atomic_write(results.root / "data" / f"{name}.npy") as path:
             with path.open("wb") as file:
                 np.save(file, array)
             with path.open("rb") as file:
@@ -85,7 +86,7 @@ def examine(arrays: Arrays, class_names: list[str], validation_fraction: float) 
     Raises DataError if the split leaves nothing for training or for validation.
     """
     n = len(arrays["x_train"])
-    split = first_held_out(n, validation_fraction)
+    split = validation_start(n, validation_fraction)
     if split == 0 or split == n:
         raise DataError(
             f"dataset.validation_fraction {validation_fraction:g} of {n} training images leaves {split} for "
@@ -97,11 +98,13 @@ def examine(arrays: Arrays, class_names: list[str], validation_fraction: float) 
     for part, missing in absent.items():
         if missing:
             first = class_names[missing[0]]
-            say(f"data: {len(missing)} of {len(classes)} classes have no {part} image, among them {first}")
+            notify(f"data: {len(missing)} of {len(classes)} classes have no {part} image, among them {first}")
     common = overlap(arrays["x_train"], arrays["x_test"])
     if common:
         share = common / len(arrays["x_test"])
-        say(f"data: {common} of {len(arrays['x_test'])} test images ({share:.1%}) are also among the training images")
+        notify(
+            f"data: {common} of {len(arrays['x_test'])} test images ({share:.1%}) are also among the training images"
+        )
     return {
         "validation_images": n - split,
         "classes_without_images": absent,

@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from vitbench.config import Config
-from vitbench.numerals import duration
-from vitbench.results import Results, read_json
+from vitbench.config.schema import Config
+from vitbench.formatting import format_duration
+from vitbench.results.paths import Results
+from vitbench.system.files import read_json
 
 BLOCKS_BESIDE = 11  # of training steps: those that show where the time goes, and the steps taken one by one
 
@@ -30,22 +31,22 @@ class Estimate:
 
 def run(config: Config, results: Results) -> None:
     """Prints the table, from the samples."""
-    samples = [read_json(results.sample(model, backend)) for model, backend in config.contestants()]
+    samples = [read_json(results.sample(model, backend)) for model, backend in config.model_backends()]
     devices = {sample["device"]["name"] or "the CPU" for sample in samples}
-    print_table(config, [of(config, sample) for sample in samples], devices)
+    print_table(config, [estimate_configuration(config, sample) for sample in samples], devices)
 
 
 def unsampled(config: Config, results: Results) -> list[tuple[str, str]]:
     """The contestants (model, backend) that have no sample made with these settings."""
     missing = []
-    for model, backend in config.contestants():
+    for model, backend in config.model_backends():
         path = results.sample(model, backend)
         if not path.exists() or read_json(path)["settings"] != config.relevant("sample", model):
             missing.append((model, backend))
     return missing
 
 
-def of(config: Config, sample: dict) -> Estimate:
+def estimate_configuration(config: Config, sample: dict) -> Estimate:
     """What `sample`, as the step sample wrote it, comes to for the configured epochs, seeds and measurements.
 
     Every execution is taken to be as fast as the sampled one, and `tune` to use up its budget.
@@ -59,7 +60,7 @@ def of(config: Config, sample: dict) -> Estimate:
     precisions = len(config.precisions)
     throughput = 0.0
     for batch_size in config.batch_sizes():
-        throughput += sample["cold_seconds"] + sample["first_step_seconds"]  # the second for a batch of another size
+        throughput += sample["startup_seconds"] + sample["first_step_seconds"]  # the second for a batch of another size
         of_training, of_inference = step * batch_size / sample["batch_size"], per_image * batch_size
         for seconds, blocks in ((of_training, timed.blocks + BLOCKS_BESIDE), (of_inference, timed.blocks)):
             block = min(max(timed.steps_per_block * seconds, timed.block_seconds), timed.longest_block_seconds)
@@ -73,7 +74,7 @@ def of(config: Config, sample: dict) -> Estimate:
         first_step_seconds=sample["first_step_seconds"],
         memory_bytes=sample["peak_device_memory_bytes"] or sample["peak_host_memory_bytes"],
         runs=precisions * len(config.executions_of(model).train) * len(config.seeds_of(model)),
-        run_seconds=sample["cold_seconds"] + training + sample["test_images"] * per_image,
+        run_seconds=sample["startup_seconds"] + training + sample["test_images"] * per_image,
         other_seconds=other,
     )
 
@@ -91,14 +92,19 @@ def print_table(config: Config, estimates: list[Estimate], devices: set[str]) ->
     for e in estimates:
         table.add_row(
             *(e.model, e.backend, f"{e.epoch_seconds:.3g}", str(config.epochs_of(e.model))),
-            *(f"{e.first_step_seconds:.1f}", f"{e.memory_bytes / 1e9:.1f}", duration(e.run_seconds), str(e.runs)),
-            duration(e.total_seconds),
+            *(
+                f"{e.first_step_seconds:.1f}",
+                f"{e.memory_bytes / 1e9:.1f}",
+                format_duration(e.run_seconds),
+                str(e.runs),
+            ),
+            format_duration(e.total_seconds),
         )
     console = Console(width=None if Console().is_terminal else 120)
     console.print(table)
     total = sum(e.total_seconds for e in estimates)
     console.print(
-        f"In all about {duration(total)}, one job at a time. Every execution is taken to be as fast as the one that was"
+        f"In all about {format_duration(total)}, one job at a time. Every execution is taken to be as fast as the one that was"
         " sampled; the last column includes tune and throughput.",
         highlight=False,
     )

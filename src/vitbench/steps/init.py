@@ -1,17 +1,14 @@
 """init: the initial weights of a model for a seed, drawn once and loaded by every backend."""
 
-from vitbench import execution, models
-from vitbench.config import Config
-from vitbench.results import Results, read_json, whole
+from vitbench.backends.process import current_backend
+from vitbench.config.schema import Config
+from vitbench.models.registry import build_model
+from vitbench.results.paths import Results
+from vitbench.system.files import atomic_write, read_json
 
 
 def run(config: Config, results: Results, model: str, seed: int) -> None:
-    execution.set_seed(seed)
-    parts = models.build(model, config.models.parameters()[model], read_json(results.manifest))
-    with whole(results.init(model, seed)) as path:
+    current_backend().set_seed(seed)
+    parts = build_model(model, config.models.parameters()[model], read_json(results.manifest))
+    with atomic_write(results.init(model, seed)) as path:
         parts.classifier.save_weights(path)
-
-
-def load(parts: models.Parts, results: Results, model: str, seed: int) -> None:
-    """Puts the initial weights for `seed` into the classifier of `parts`."""
-    parts.classifier.load_weights(results.init(model, seed))

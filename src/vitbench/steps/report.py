@@ -2,22 +2,25 @@
 
 from pathlib import Path
 
-from vitbench.contents.pictures import pictures
-from vitbench.evidence import load
-from vitbench.presentation import svg
-from vitbench.progress import say
-from vitbench.render import render
-from vitbench.results import Results, whole
+from vitbench.analysis.load import load_results
+from vitbench.report.figures.catalog import build_figures
+from vitbench.report.html import to_svg
+from vitbench.report.render import render_notebook
+from vitbench.results.paths import Results
+from vitbench.system.files import atomic_write
+from vitbench.system.logs import notify
 
 NOTEBOOK = Path(__file__).parents[3] / "reports" / "benchmark.ipynb"
 
 
 def run(results: Results) -> None:
-    found = load(results.root)
+    found = load_results(results.root)
     html = results.root / "report.html"
-    render(NOTEBOOK, {"results": str(results.root)}, found.config.report.title, results.root / "report.ipynb", html)
-    for name, picture in pictures(found).items():
+    render_notebook(
+        NOTEBOOK, {"results": str(results.root)}, found.config.report.title, results.root / "report.ipynb", html
+    )
+    for name, picture in build_figures(found).items():
         drawn, _ = picture.drawn()
-        with whole(results.figure(name)) as path:
-            path.write_text(svg(drawn))
-    say(f"report: {html.resolve()}")
+        with atomic_write(results.figure(name)) as path:
+            path.write_text(to_svg(drawn))
+    notify(f"report: {html.resolve()}")

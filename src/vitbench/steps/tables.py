@@ -7,30 +7,35 @@ from dataclasses import astuple
 import numpy as np
 import pandas as pd
 
-from vitbench import failures, predictions, statistics
-from vitbench.blocks import blocks
-from vitbench.config import Config
-from vitbench.progress import say
-from vitbench.records import COLUMNS, Job, jobs
-from vitbench.results import Results, read_json, whole
+from vitbench.analysis import statistics
+from vitbench.analysis.load import load_blocks
+from vitbench.analysis.statistics import compare_backends, summarize_accuracies
+from vitbench.config.schema import Config
+from vitbench.results.failures import find_failure
+from vitbench.results.jobs import Job, list_jobs
+from vitbench.results.paths import Results
+from vitbench.results.predictions import count_confusions, load_predictions
+from vitbench.results.schema import COLUMNS
+from vitbench.system.files import atomic_write, read_json
+from vitbench.system.logs import notify
 
 MOST_CONFUSED = 20  # pairs of classes that a contestant is shown with
 
 
 def run(config: Config, results: Results) -> None:
-    with whole(results.root / "config.json") as path:
+    with atomic_write(results.root / "config.json") as path:
         path.write_text(config.model_dump_json(indent=2) + "\n")
     tables = collect(config, results)
     for name, table in tables.items():
         for kind, write in (("csv", table.to_csv), ("parquet", table.to_parquet)):
-            with whole(results.tables / f"{name}.{kind}") as path:
+            with atomic_write(results.tables / f"{name}.{kind}") as path:
                 write(path, index=False)
-    if all(job.result(results).exists() for found in jobs(config) for job in found):
-        _forget_checkpoints(results, tables["runs"], jobs(config)[0])
+    if all(job.result(results).exists() for found in list_jobs(config) for job in found):
+        _forget_checkpoints(results, tables["runs"], list_jobs(config)[0])
     unfinished = tables["runs"].query("status != 'completed'")
     for row in unfinished.itertuples():
-        say(f"{row.status}: {row.model} · {row.backend} · {row.execution} · seed {row.seed}: {row.error}")
-    say(f"tables: {len(tables['runs'])} runs, {len(unfinished)} of them not completed")
+        notify(f"{row.status}: {row.model} · {row.backend} · {row.execution} · seed {row.seed}: {row.error}")
+    notify(f"tables: {len(tables['runs'])} runs, {len(unfinished)} of them not completed")
 
 
 def _forget_checkpoints(results: Results, runs: pd.DataFrame, run_jobs: list[Job]) -> None:
@@ -42,12 +47,12 @@ def _forget_checkpoints(results: Results, runs: pd.DataFrame, run_jobs: list[Job
 
 def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
     """The tables runs, epochs, throughput, parity, comparisons, failures, jobs, summaries and confusions."""
-    run_jobs, timings = jobs(config)
+    run_jobs, timings = list_jobs(config)
     runs = pd.DataFrame([_found(config, results, job) for job in run_jobs], columns=COLUMNS["runs"])
     parity = _parity(config, results)
     throughput = _throughput(config, results, timings)
     unequal = _unequal(parity, runs, throughput)
-    comparisons = statistics.comparisons(runs, blocks(config, results, timings), config.statistics)
+    comparisons = compare_backends(runs, load_blocks(config, results, timings), config.statistics)
     return {
         "runs": runs,
         "epochs": _told(_epochs(config, results, run_jobs), unequal),
@@ -56,7 +61,7 @@ def collect(config: Config, results: Results) -> dict[str, pd.DataFrame]:
         "comparisons": _marked(comparisons, unequal),
         "failures": _failures(config, results, [*run_jobs, *timings]),
         "jobs": _jobs(config, results),
-        "summaries": _told(statistics.summaries(runs, config.statistics), unequal),
+        "summaries": _told(summarize_accuracies(runs, config.statistics), unequal),
         "confusions": _confusions(results, runs),
     }
 
@@ -74,7 +79,7 @@ def _takes_part(row, config: Config) -> bool:
         return True
     if row.model not in config.models.parameters():
         return False
-    backends = {backend for model, backend in config.contestants() if model == row.model}
+    backends = {backend for model, backend in config.model_backends() if model == row.model}
     known = {
         "backend": backends | {config.reference_of(row.model)},
         "execution": {*config.executions_of(row.model).train, *config.executions_of(row.model).throughput},
@@ -88,13 +93,13 @@ def _found(config: Config, results: Results, job: Job) -> dict:
     """The result of `job`, or why there is none."""
     if job.result(results).exists():
         return read_json(job.result(results))
-    failure = failures.of(config, results, job)
+    failure = find_failure(config, results, job)
     return job.keys(config) | {"status": failure.status, "error": failure.error}
 
 
 def _failures(config: Config, results: Results, all_jobs: list[Job]) -> pd.DataFrame:
     """A row per command that did not complete, with the number of jobs that ended with it and the end of its log."""
-    found = Counter(failure for job in all_jobs if (failure := failures.of(config, results, job)))
+    found = Counter(failure for job in all_jobs if (failure := find_failure(config, results, job)))
     rows = [
         {**vars(failure), "names": " · ".join(failure.names), "jobs": jobs, "last_lines": failure.last_lines()}
         for failure, jobs in found.items()
@@ -129,11 +134,11 @@ def _confusions(results: Results, runs: pd.DataFrame) -> pd.DataFrame:
     """The pairs of classes that each contestant confuses most, over all its completed runs."""
     rows, by = [], COLUMNS["confusions"][:5]
     for keys, group in runs[runs["status"] == "completed"].groupby(by, sort=False):
-        found = [predictions.read(results.predictions(*keys[1:], seed)) for seed in group["seed"]]
+        found = [load_predictions(results.predictions(*keys[1:], seed)) for seed in group["seed"]]
         if predicted := [classes[:, 0] for classes, _ in filter(None, found)]:
             labels = np.tile(np.load(results.labels("test")), len(predicted))
             names = read_json(results.manifest)["class_names"]
-            for true, taken_for, *values in predictions.most_confused(labels, np.concatenate(predicted), MOST_CONFUSED):
+            for true, taken_for, *values in count_confusions(labels, np.concatenate(predicted), MOST_CONFUSED):
                 rows.append((*keys, names[true], names[taken_for], *values))
     return pd.DataFrame(rows, columns=COLUMNS["confusions"])
 
@@ -161,7 +166,7 @@ def _marked(comparisons: pd.DataFrame, unequal: set[tuple[str, str]]) -> pd.Data
 
 
 def _parity(config: Config, results: Results) -> pd.DataFrame:
-    paths = [results.parity(model, backend) for model, backend in config.contestants()]
+    paths = [results.parity(model, backend) for model, backend in config.model_backends()]
     return pd.DataFrame(
         [row for p in paths if p.exists() for row in read_json(p)["quantities"]], columns=COLUMNS["parity"]
     )

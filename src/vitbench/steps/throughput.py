@@ -4,20 +4,24 @@ Each phase at each batch size is measured in a process of its own, so that its c
 and one that is too large, or hangs, ends with a row and not with the job.
 """
 
-from vitbench import execution
-from vitbench.config import Config
-from vitbench.processes import KILLED, in_a_process
-from vitbench.progress import Bar
-from vitbench.records import THROUGHPUT_VALUES, Job, gate, write_throughput
-from vitbench.results import Results
+from vitbench.backends.process import start_backend
+from vitbench.backends.registry import get_backend
+from vitbench.config.schema import Config
+from vitbench.parity.gate import check_gate
+from vitbench.results.jobs import Job
+from vitbench.results.paths import Results
+from vitbench.results.schema import MEASUREMENT_COLUMNS
+from vitbench.results.writers import write_throughput
+from vitbench.system.logs import ProgressBar
+from vitbench.system.subprocesses import KILLED, run_in_subprocess
 
 PHASES = ("train", "infer")
 
 
 def run(config: Config, results: Results, job: Job) -> str:
     """Times `job` at each batch size and returns its status. Raises records.Gated if parity failed."""
-    warning = gate(config, results, job)
-    bar = Bar(f"throughput {job}", len(config.batch_sizes()) * len(PHASES), "measurement")
+    warning = check_gate(config, results, job)
+    bar = ProgressBar(f"throughput {job}", len(config.batch_sizes()) * len(PHASES), "measurement")
     measurements, environment, too_large = [], None, {}
     for batch_size in sorted(config.batch_sizes()):
         for phase in PHASES:
@@ -26,13 +30,13 @@ def run(config: Config, results: Results, job: Job) -> str:
                 row = {"status": "out_of_memory", "error": error}
             else:
                 limit = config.throughput.limit_seconds
-                outcome = in_a_process(_measure, (config, results, job, batch_size, phase), limit)
-                row = row_of(outcome, limit)
+                outcome = run_in_subprocess(_measure, (config, results, job, batch_size, phase), limit)
+                row = row_of(outcome, limit, job.backend)
                 environment = environment or outcome.get("environment")
             if row["status"] == "out_of_memory":
                 too_large.setdefault(phase, batch_size)
             keys = {"phase": phase, "batch_size": batch_size}
-            measurements.append(dict.fromkeys(THROUGHPUT_VALUES) | keys | row)
+            measurements.append(dict.fromkeys(MEASUREMENT_COLUMNS) | keys | row)
             bar.advance(images_per_second=row.get("images_per_second") or float("nan"))
     bar.close()
     statuses = [row["status"] for row in measurements]
@@ -42,12 +46,12 @@ def run(config: Config, results: Results, job: Job) -> str:
     return status
 
 
-def row_of(outcome: dict, limit_seconds: float) -> dict:
+def row_of(outcome: dict, limit_seconds: float, backend: str) -> dict:
     """The row of tables/throughput, if there is one, else why there is none, from what a process left."""
     if outcome["status"] == "abandoned":
         return {"status": "failed", "error": f"it took longer than throughput.limit_seconds, {limit_seconds:g} s"}
     if outcome["status"] == "failed":
-        full = execution.out_of_memory(outcome["error"]) or outcome["error"] == KILLED
+        full = get_backend(backend).is_out_of_memory(outcome["error"]) or outcome["error"] == KILLED
         return {"status": "out_of_memory" if full else "failed", "error": outcome["error"]}
     row, peak = outcome["row"], outcome["device_peak_flops_per_second"]
     achieved = row["achieved_flops_per_second"]
@@ -56,7 +60,7 @@ def row_of(outcome: dict, limit_seconds: float) -> dict:
 
 
 def _measure(config: Config, results: Results, job: Job, batch_size: int, phase: str) -> dict:
-    import_seconds = execution.start(job.backend, job.precision, config.accelerator, config.allow_cpu)
-    from vitbench import measurement
+    import_seconds = start_backend(job.backend, job.precision, config.accelerator, config.allow_cpu)
+    from vitbench.measure.throughput import measure_phase
 
-    return {"status": "measured", **measurement.of(config, results, job, batch_size, phase, import_seconds)}
+    return {"status": "measured", **measure_phase(config, results, job, batch_size, phase, import_seconds)}

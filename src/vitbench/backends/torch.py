@@ -1,0 +1,131 @@
+"""PyTorch: eager, or compiled by torch.compile."""
+
+import os
+import sys
+from typing import Any
+
+from vitbench.backends.base import Backend
+from vitbench.backends.plan import Plan
+from vitbench.system.scratch import scratch_folder
+
+
+class TorchBackend(Backend):
+    name = keras_name = package = "torch"
+    distributions = ("torch",)
+    colour, marker = "#d55e00", "s"
+    has_native_vit = True
+    _memory_errors = ("outofmemoryerror", "defaultcpuallocator: ")
+
+    def set_variables(self, accelerator: str) -> None:
+        super().set_variables(accelerator)
+        if accelerator == "cpu":
+            os.environ["KERAS_TORCH_DEVICE"] = "cpu"  # otherwise Keras takes Apple's GPU
+        if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:  # a shared cache would make the next startup warm
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(scratch_folder())
+
+    def set_precision(self, precision: str) -> None:
+        import torch
+
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+
+    def set_seed(self, seed: int) -> None:
+        import torch
+
+        super().set_seed(seed)
+        torch.manual_seed(seed)
+
+    def random_state(self) -> list:
+        """The CPU's generator and each GPU's: Keras' dropout draws from them."""
+        import numpy as np
+        import torch
+
+        return [np.array(state.numpy()) for state in (torch.get_rng_state(), *torch.cuda.get_rng_state_all())]
+
+    def set_random_state(self, state: list) -> None:
+        import torch
+
+        if state:
+            of_cpu, *of_gpus = (torch.from_numpy(values) for values in state)
+            torch.set_rng_state(of_cpu)
+            for number, values in enumerate(of_gpus[: torch.cuda.device_count()]):
+                torch.cuda.set_rng_state(values, number)
+
+    def synchronize(self) -> None:
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+    def device(self) -> dict[str, str | None]:
+        import torch
+
+        if torch.cuda.is_available():
+            return {"type": "gpu", "name": torch.cuda.get_device_name()}
+        return {"type": "cpu", "name": None}
+
+    def placement(self, model) -> str:
+        types = {variable.value.device.type for variable in model.trainable_variables}
+        return ", ".join(sorted({"cpu" if name == "cpu" else "gpu" for name in types}))
+
+    def supports_tf32(self) -> bool:
+        import torch
+
+        if self.device()["type"] == "cpu":
+            return False
+        return torch.version.cuda is not None and torch.cuda.get_device_capability() >= (8, 0)
+
+    def _allocator_peak_bytes(self) -> int | None:
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+
+    def compilations(self) -> int:
+        """How often Dynamo has compiled a frame, recompilations included."""
+        utils = sys.modules.get("torch._dynamo.utils")
+        return utils.counters["frames"]["ok"] if utils else 0
+
+    def has_compiled_steps(self, model) -> bool:
+        return self.compilations() > 0
+
+    def _allows_tf32(self) -> bool:
+        import torch
+
+        return torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
+
+    def matmul_precision(self) -> str:
+        import torch
+
+        return torch.get_float32_matmul_precision()
+
+    def threads(self) -> int:
+        import torch
+
+        return torch.get_num_threads()
+
+    def candidate_plans(self, augmented: bool) -> list[Plan]:
+        compiled, plain = Plan(jit_compile=True), Plan(jit_compile=False)
+        if not augmented:
+            return [plain, compiled]
+        return [Plan(jit_compile=False, augmentation="sampler"), plain, Plan(jit_compile=True, augmentation="sampler")]
+
+    def plan_variations(self, augmented: bool) -> list[dict[str, Any]]:
+        """Keras runs one step per execution on torch, so there is nothing to vary there."""
+        return [
+            {"input_pipeline": "device"},
+            *([{"augmentation": "outside", "input_pipeline": "batches"}] if augmented else []),
+        ]
+
+    def fused_affine_transform(self, images, transform):
+        """One call of grid_sample for the whole batch, where Keras takes about fifty operations for each image."""
+        import torch
+
+        height, width = images.shape[1:3]
+        columns = torch.arange(width, dtype=transform.dtype, device=transform.device)
+        rows = torch.arange(height, dtype=transform.dtype, device=transform.device)[:, None]
+        a0, a1, a2, b0, b1, b2 = (transform[:, i, None, None] for i in range(6))
+        across, down = a0 * columns + a1 * rows + a2, b0 * columns + b1 * rows + b2
+        # grid_sample counts from −1 at the left (upper) edge of the image to 1 at the right (lower) one.
+        grid = torch.stack([(2 * across + 1) / width - 1, (2 * down + 1) / height - 1], dim=-1).to(images.dtype)
+        options = {"mode": "bilinear", "padding_mode": "reflection", "align_corners": False}
+        return torch.nn.functional.grid_sample(images.permute(0, 3, 1, 2), grid, **options).permute(0, 2, 3, 1)

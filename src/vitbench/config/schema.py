@@ -1,0 +1,292 @@
+"""The config: what a user may say about an experiment, with a description, a default and a range for each key.
+
+The pydantic models here are the only definition; `workflow/schemas/config.schema.json` is generated from them.
+"""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from vitbench.backends.registry import BACKENDS, get_backend
+from vitbench.config.base import Distinct, Positive, Section, Seed, Slug
+from vitbench.config.dataset import Dataset
+from vitbench.config.models import Models, UsersModel, ViT
+from vitbench.config.training import Training, check_warmup
+
+SCHEMA_VERSION = 1  # of the results layout and the tables' columns
+EXECUTIONS = ("published", "tuned")
+
+if TYPE_CHECKING:
+    Backend = str
+else:
+    Backend = Literal[tuple(BACKENDS)]
+Execution = Literal["published", "tuned"]
+TimedExecution = Literal["published", "tuned", "native"]
+Precision = Literal["float32", "tf32", "mixed_bfloat16"]
+
+
+class Executions(Section):
+    train: Annotated[list[Execution], Distinct] = Field(["tuned"], min_length=1, description="What is trained.")
+    throughput: Annotated[list[TimedExecution], Distinct] = Field(
+        ["published", "tuned", "native"],
+        min_length=1,
+        description="What is timed. native: the ViT without Keras, in JAX or PyTorch alone, where that is the backend; "
+        "what it shows is what Keras costs.",
+    )
+
+
+class Baseline(Section):
+    """A model that is trained beside the others, on fewer backends."""
+
+    model: Slug = Field("resnet50v2", description="One of the models.")
+    backends: Annotated[list[Backend], Distinct] = Field(
+        ["jax"], min_length=1, description="The backends to train it on."
+    )
+    seeds: Annotated[list[Seed], Distinct] | None = Field(
+        None, min_length=1, description="Its seeds; null: the experiment's."
+    )
+    epochs: Positive | None = Field(None, description="Its epochs; null: training.epochs.")
+    executions: Executions | None = Field(None, description="What of it is trained and timed; null: as the others.")
+
+
+class Tuning(Section):
+    budget_seconds: float = Field(300, gt=0, description="Longest time for all candidates of one model and backend.")
+    timed_steps: int = Field(10, ge=2, description="Steps per timed block of a candidate.")
+
+
+class Throughput(Section):
+    batch_sizes: Annotated[list[Positive], Distinct] | None = Field(
+        None, min_length=1, description="Images per step to time at, until memory runs out; null: training.batch_size."
+    )
+    warmup_steps: Positive = Field(
+        10, description="Steps of a round before the clock starts; rounds go on until they get no faster."
+    )
+    warmup_seconds: float = Field(60, gt=0, description="No round begins after so long.")
+    limit_seconds: float = Field(1800, gt=0, description="Longest time for one phase at one batch size.")
+    native_compiled: bool = Field(
+        True, description="Whether torch.compile makes the native step, too; on a CPU that takes minutes."
+    )
+    blocks: int = Field(
+        5,
+        ge=3,
+        description="Timed blocks; the device is synchronised at the end of each. The intervals of 3 "
+        "cover 89 % instead of 95 %.",
+    )
+    steps_per_block: int = Field(20, ge=2, description="Steps in a block, at least.")
+    block_seconds: float = Field(
+        2.0,
+        ge=0,
+        description="A block gets as many more steps as it takes to last about this long, so that what Keras does "
+        "at its start, some hundredths of a second, does not count.",
+    )
+    longest_block_seconds: float = Field(
+        10.0, gt=0, description="A block gets fewer steps than steps_per_block if it would last longer than this."
+    )
+
+
+class Tolerances(Section):
+    """Largest differences that pass, relative to the largest magnitude of the compared quantity.
+
+    Chosen between what rounding leaves and what the mildest of nine planted faults takes; see benchmarks/README.md.
+    """
+
+    logits: float = Field(3e-5, gt=0, description="Not in training mode. Float32 rounding leaves about 3e-6.")
+    loss: float = Field(1e-5, gt=0, description="Of the first batch, in training mode. Rounding leaves 1e-6 or less.")
+    slope: float = Field(
+        1e-4, gt=0, description="The loss's derivative along a drawn direction, relative to the length of the gradient."
+    )
+    gradient: float = Field(
+        1e-4,
+        gt=0,
+        description="Of each weight, relative to no less than a thousandth of the model's largest. Smooth networks "
+        "leave 2e-6. ReLU has kinks, at which rounding switches parts of a gradient on or off; where rounding the "
+        "reference's weights changes a gradient by more than a quarter of this, four times that change is the "
+        "tolerance instead.",
+    )
+    state: float = Field(1e-4, gt=0, description="What the first step made of state, such as moving averages.")
+    losses: float = Field(
+        5e-4, gt=0, description="Of every step. Rounding leaves up to 1e-4 in a ResNet50V2, 1e-7 in a ViT."
+    )
+    augmentation: float = Field(1e-4, gt=0, description="Pixels of augmented images, given what was drawn.")
+
+
+class Parity(Section):
+    reference_backend: Backend = Field("jax", description="What the other backends are compared with.")
+    batch_size: int = Field(16, ge=2, description="Images in a compared batch.")
+    steps: int = Field(20, ge=2, description="AdamW steps whose losses are compared.")
+    tolerances: Tolerances = Tolerances()
+    train_despite_failure: bool = Field(
+        False, description="Train and time a backend whose gate failed; rows are marked."
+    )
+
+
+class Statistics(Section):
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Coverage of the intervals.")
+    equivalence_margin: float = Field(0.01, gt=0, lt=1, description="Accuracies closer than this count as the same.")
+    speed_margin: float = Field(
+        0.05, gt=0, lt=1, description="Speeds that differ by less than this share of the slower count as the same."
+    )
+
+
+class Report(Section):
+    title: str = Field("vitbench", min_length=1, max_length=200, description="Heading of the report.")
+    target_accuracy: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Validation accuracy whose time to reach is reported; null: the highest whole percent that every "
+        "completed run of a model reaches.",
+    )
+
+
+class Config(Section):
+    """One experiment."""
+
+    experiment: Slug = Field("cifar100", description="Results go to results/<experiment>/.")
+    accelerator: Literal["auto", "gpu", "cpu"] = Field(
+        "auto",
+        description="auto: GPU environments; a GPU is used where the job finds one, and where it finds none nothing is "
+        "trained unless allow_cpu says so. gpu: one must be found. cpu: none is used.",
+    )
+    allow_cpu: bool = Field(
+        False, description="accelerator auto: train where there is no GPU, too. At full size that takes days."
+    )
+    dataset: Dataset = Dataset()
+    models: Models = Models()
+    backends: Annotated[list[Backend], Distinct] = Field(
+        list(BACKENDS), min_length=1, description="The backends to compare."
+    )
+    baseline: Baseline | None = Field(Baseline(), description="The baseline, or null for none.")
+    seeds: Annotated[list[Seed], Distinct] = Field([0, 1, 2], min_length=1, description="One training run each.")
+    executions: Executions = Executions()
+    precisions: Annotated[list[Precision], Distinct] = Field(
+        ["float32"],
+        min_length=1,
+        description="Arithmetic; float32 has TF32 off. Images are prepared in float32 in each.",
+    )
+    training: Training = Training()
+    tuning: Tuning = Tuning()
+    throughput: Throughput = Throughput()
+    parity: Parity = Parity()
+    statistics: Statistics = Statistics()
+    report: Report = Report()
+
+    @model_validator(mode="after")
+    def _names_exist(self):
+        known = self.models.parameters()
+        if not known:
+            raise ValueError("models: every model is null, so there is nothing to train")
+        if self.baseline and self.baseline.model not in known:
+            raise ValueError(f"baseline.model {self.baseline.model!r} is not among the models: {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_timed(self):
+        if untimed := [f"{m} on {b}" for m, b in self.model_backends() if not self.executions_timed(m, b)]:
+            raise ValueError(f"executions.throughput: there is nothing native of {', '.join(untimed)}; add tuned")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_trained(self):
+        if self.accelerator == "cpu" and "tf32" in self.precisions:
+            raise ValueError("precisions: tf32 is a GPU's arithmetic, but accelerator is 'cpu'; take it out")
+        if self.baseline and self.baseline.epochs:
+            check_warmup(self.training.schedule, self.baseline.epochs)
+        return self
+
+    def contestants(self) -> list[tuple[str, Backend]]:
+        """Every (model, backend) that takes part, in the order of the tables."""
+        pairs = []
+        for model in self.models.parameters():
+            is_baseline = self.baseline is not None and model == self.baseline.model
+            pairs += [(model, backend) for backend in (self.baseline.backends if is_baseline else self.backends)]
+        return pairs
+
+    def modules_of(self, model: str | None) -> list[str]:
+        """The modules that a user brings with `model`, or (None) with none."""
+        parameters = self.models.parameters().get(model)
+        return [parameters.module] if isinstance(parameters, UsersModel) else []
+
+    def data_backend(self) -> Backend:
+        """The backend whose environment the step data runs in."""
+        return self.backends[0]
+
+    def reference_of(self, model: str) -> Backend:
+        """The backend that the others' `model` is compared with: the configured one, where it takes part.
+
+        A model that takes part on one backend alone is compared with one that takes part with another model.
+        """
+        backends = [backend for name, backend in self.model_backends() if name == model]
+        known = backends if len(backends) > 1 else [b for b in self.backends if b not in backends] or backends
+        return self.parity.reference_backend if self.parity.reference_backend in known else known[0]
+
+    def executions_of(self, model: str) -> Executions:
+        if self.baseline and model == self.baseline.model and self.baseline.executions:
+            return self.baseline.executions
+        return self.executions
+
+    def executions_used(self, model: str) -> list[Execution]:
+        """Those of Keras that are trained or timed, published first."""
+        executions = self.executions_of(model)
+        used = {*executions.train, *executions.throughput}
+        return [execution for execution in EXECUTIONS if execution in used]
+
+    def executions_timed(self, model: str, backend: str) -> list[TimedExecution]:
+        """Those that throughput measures, native only where there is such a model and such an optimiser."""
+        has_native = isinstance(self.models.parameters()[model], ViT) and get_backend(backend).has_native_vit
+        has_native = has_native and self.training.optimizer.name == "adamw"
+        return [e for e in self.executions_of(model).throughput if e != "native" or has_native]
+
+    def seeds_of(self, model: str) -> list[int]:
+        if self.baseline and model == self.baseline.model and self.baseline.seeds:
+            return self.baseline.seeds
+        return self.seeds
+
+    def epochs_of(self, model: str) -> int:
+        if self.baseline and model == self.baseline.model and self.baseline.epochs:
+            return self.baseline.epochs
+        return self.training.epochs
+
+    def batch_sizes(self) -> list[int]:
+        return self.throughput.batch_sizes or [self.training.batch_size]
+
+    def digest(self) -> str:
+        """SHA-256 of the whole config, hexadecimal."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def canonical(self) -> str:
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+    def relevant(self, step: str, model: str | None = None) -> str:
+        """The part of the config that can change what `step` makes (of `model`), as JSON.
+
+        A job is repeated when this changes, and only then: a new report title retrains nothing.
+        """
+        dump = self.model_dump(mode="json")
+        chosen: dict[str, Any] = {key: dump[key] for key in _RELEVANT[step]}
+        if model is not None:
+            chosen["model"] = dump["models"][model]
+        if model is not None and "training" in chosen:
+            chosen["training"].pop("epochs")
+            if step != "sample":  # a few steps take as long, however many will follow
+                chosen["epochs"] = self.epochs_of(model)
+        if model is not None and step == "parity":
+            chosen["reference"] = self.reference_of(model)
+            chosen["native_compiled"] = self.throughput.native_compiled
+            chosen["executions"] = self.executions_of(model).model_dump(mode="json")
+        if model is not None and step != "init":
+            chosen["validation_fraction"] = dump["dataset"]["validation_fraction"]
+        return json.dumps(chosen, sort_keys=True)
+
+
+_RELEVANT = {
+    "data": ["dataset"],
+    "init": [],
+    "sample": ["accelerator", "dataset", "training", "precisions"],
+    "tune": ["accelerator", "training", "tuning"],
+    "parity": ["accelerator", "executions", "parity", "precisions"],
+    "train": ["accelerator", "training"],
+    "throughput": ["accelerator", "training", "throughput"],
+}

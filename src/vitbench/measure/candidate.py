@@ -1,0 +1,64 @@
+"""One candidate plan of `tune`, measured in the process that this is called in."""
+
+import time
+
+from vitbench.backends.plan import Plan
+from vitbench.config.schema import Config
+from vitbench.data.batches import Batches, even_batches
+from vitbench.execution.assemble import assemble
+from vitbench.execution.audit import audit_model, check_execution
+from vitbench.execution.input_pipeline import build_input_pipeline
+from vitbench.execution.workload import load_workload
+from vitbench.measure import timing
+from vitbench.measure.breakdown import repeat_first_batch, time_bare_steps
+from vitbench.measure.timing import size_block, time_first_step, time_train_blocks
+from vitbench.results.jobs import Job
+from vitbench.results.paths import Results
+from vitbench.training.optimizers import build_optimizer
+
+TIMED_BLOCKS = 3
+WARMUP_STEPS = 2  # of one repetition, of which there are two or more
+WARMUP_SECONDS = 20.0
+BLOCK_SECONDS = 0.5
+LONGEST_BLOCK_SECONDS = 4.0
+
+
+def measure_candidate(config: Config, results: Results, job: Job, plan: Plan, started: float) -> dict:
+    """Startup time, step time and predicted training time of one plan, seconds.
+
+    started: `time.perf_counter()` before the backend was started. The startup time lasts until training and validation
+    have run a batch of each size that they will run, because a compiler starts again for each size.
+    """
+    workload = load_workload(config, results, job.model, config.seeds_of(job.model)[0])
+    images, labels = workload.train
+    epochs = config.epochs_of(job.model)
+    model = assemble(workload.parts, plan, build_optimizer(config.training, epochs, len(images)))
+    batch_size = config.training.batch_size
+    batches = Batches(images, labels, batch_size, seed=0, steps=config.tuning.timed_steps)
+    batches = build_input_pipeline(batches, plan, workload.parts)
+    time_first_step(model, batches)
+    if last_batch_size := len(images) % batch_size:
+        time_first_step(model, batches.resized(steps=1, batch_size=last_batch_size))
+    model.evaluate(even_batches(*workload.validation, most=batch_size).resized(steps=1), verbose=0)
+    startup = time.perf_counter() - started
+    check_execution(model)
+    warm = timing.warm_up(model, batches.resized(steps=WARMUP_STEPS * plan.steps_per_execution), WARMUP_SECONDS)
+    block = size_block(batches, warm.step_seconds, BLOCK_SECONDS, LONGEST_BLOCK_SECONDS)
+    blocks = time_train_blocks(model, block, TIMED_BLOCKS)
+    repeated = repeat_first_batch(block)
+    of_same_batch = time_train_blocks(model, block, 1, fed=repeated)
+    alone = time_bare_steps(model, repeated, len(block))
+    step = timing.step_seconds(blocks)
+    steps = epochs * -(-len(images) // batch_size)
+    return {
+        "status": "measured",
+        "error": None,
+        "startup_seconds": startup,
+        "step_seconds": step,
+        "same_batch_step_seconds": timing.step_seconds(of_same_batch),
+        "step_alone_seconds": alone / len(block),
+        "block_seconds": [block.seconds for block in blocks],
+        "timed_steps": sum(block.steps for block in blocks),
+        "predicted_seconds": startup + steps * step,
+        "jit_compile_effective": audit_model(model)["jit_compile_effective"],
+    }

@@ -1,0 +1,152 @@
+"""The tables that say who took part, how accurate it became and whether backends differ."""
+
+import pandas as pd
+from markupsafe import Markup, escape
+
+from vitbench.analysis.statistics import METRICS
+from vitbench.analysis.time_to_accuracy import add_wall_seconds, target_accuracies, time_to_target
+from vitbench.config.schema import Config
+from vitbench.formatting import MISSING, format_count, format_number, format_percent, format_share, format_spread
+from vitbench.report.html import Html, abbreviate, badge, render_table
+from vitbench.report.summary import PHASES
+from vitbench.report.tables.rows import KEYS, condensed_table, configuration_cells, format_signed, group_configurations
+
+
+def results_table(runs: pd.DataFrame, parity: pd.DataFrame, summaries: pd.DataFrame, config: Config) -> Html:
+    """Every contestant, completed or not: one row per model × backend × execution × precision, seeds gathered.
+
+    What was trained although its parity failed is marked.
+    """
+    interval = f"{format_percent(config.statistics.confidence)} interval"
+    accuracies = summaries[summaries["metric"] == "test_accuracy"].set_index(KEYS)
+    rows, unequal = [], {(r.model, r.backend) for r in parity.itertuples() if not r.passed and r.execution != "native"}
+    for keys, group in group_configurations(runs, config):
+        done = group[group["status"] == "completed"]
+        counts = group["status"].value_counts()
+        states = [badge(s) if n == len(group) else badge(s) + f" {n} of {len(group)}" for s, n in counts.items()]
+        if keys[:2] in unequal or done["error"].notna().any():
+            states.append(badge("parity failed"))
+        if resumed := (group["resumptions"] > 0).sum():
+            states.append(escape(f"{resumed} resumed"))
+        rows.append(
+            {
+                **configuration_cells(keys),
+                "Status": Markup(", ").join(states),
+                "n": str(len(done)),
+                "Test accuracy": format_spread(done["test_accuracy"]),
+                interval: _interval(accuracies, keys),
+                "Top-5 accuracy": format_spread(done["test_top5_accuracy"]),
+                "Training images/s": format_number(done["train_images_per_second"].median()),
+                "Epoch,\N{NO-BREAK SPACE}s": format_number(done["epoch_seconds_median"].median()),
+                "Parameters": format_number(group["parameters"].max()),
+            }
+        )
+    caption = (
+        "The contestants. Accuracies are mean ± standard deviation over the n completed runs, one per seed, and the "
+        "interval is that of the mean test accuracy; one seed has none. Training images/s and epoch are medians over "
+        "whole epochs, input pipeline included."
+    )
+    return condensed_table(rows, caption, "results", numeric=list(rows[0])[5:] if rows else ())
+
+
+def _interval(accuracies: pd.DataFrame, keys: tuple) -> str:
+    if keys not in accuracies.index or pd.isna(accuracies.loc[keys, "ci_low"]):
+        return MISSING
+    row = accuracies.loc[keys]
+    return f"{format_share(max(0, row['ci_low']))} to {format_share(min(1, row['ci_high']))}"
+
+
+def unfinished_table(runs: pd.DataFrame, throughput: pd.DataFrame) -> Html:
+    """The runs and measurements that did not complete, with the reason; empty text if there are none."""
+    jobs = ((runs, "run"), (throughput, "throughput"))
+    lost = pd.concat([frame[frame["status"] != "completed"].assign(job=name) for frame, name in jobs])
+    if lost.empty:
+        return Html("")
+    rows = [
+        {
+            **configuration_cells([getattr(row, key) for key in KEYS]),
+            "Job": _job(row),
+            "Status": badge(row.status),
+            "Reason": abbreviate(row.error if isinstance(row.error, str) else MISSING),
+        }
+        for row in lost.itertuples()
+    ]
+    return render_table(rows, "Jobs that did not complete.", "unfinished", headers=2)
+
+
+def failures_list(failures: pd.DataFrame) -> Html:
+    """Each command that failed and what its log says last; empty text if there is none, or no log."""
+    told = failures[(failures["status"] != "gated") & failures["last_lines"].astype(bool)]
+    items = [
+        Markup("<details><summary>{} {}</summary><pre>{}</pre></details>").format(
+            badge(row.status), f"{row.step} {row.names}", row.last_lines
+        )
+        for row in told.itertuples()
+    ]
+    return Html(f"<p>What their logs say last:</p>{Markup().join(items)}" if items else "")
+
+
+def _job(row) -> str:
+    if row.job == "run":
+        return f"run, seed {row.seed:.0f}"
+    return row.job if pd.isna(row.batch_size) else f"{row.job}, {PHASES[row.phase]}, batch size {row.batch_size:.0f}"
+
+
+def comparisons_table(comparisons: pd.DataFrame, config: Config) -> Html:
+    interval = f"{format_percent(config.statistics.confidence)} interval"
+
+    def bounds(row) -> str:
+        low, high = (format_signed(value, row.metric) for value in (row.ci_low, row.ci_high))
+        return MISSING if pd.isna(row.ci_low) else f"{low} to {high}"
+
+    rows = [
+        {
+            "Model": row.model,
+            "Pair": f"{row.backend_a} − {row.backend_b}",
+            "Execution": row.execution,
+            "Precision": row.precision,
+            "Metric": row.metric.replace("top5", "top-5").replace("_", " "),
+            "n": format_number(row.n),
+            "Difference": format_signed(row.difference, row.metric),
+            interval: bounds(row),
+            "p different": format_number(row.p_value_adjusted),
+            "p equivalent": format_number(row.p_equivalence_adjusted),
+            "Verdict": row.verdict if isinstance(row.verdict, str) else MISSING,
+        }
+        for row in comparisons[comparisons["metric"].isin(METRICS)].itertuples()
+    ]
+    margin = format_share(config.statistics.equivalence_margin)
+    caption = (
+        "Pairs of backends, paired by seed; n counts the seeds that both completed, and from one seed no verdict is "
+        "drawn. Different: shown not to be zero. Equivalent: shown to be smaller than "
+        f"{margin}. The p-values are of the paired t test and of the two one-sided tests, both after Holm's correction."
+    )
+    numbers = ("n", "Difference", interval, "p different", "p equivalent")
+    return condensed_table(rows, caption, "comparisons", numbers)
+
+
+def target_table(runs: pd.DataFrame, epochs: pd.DataFrame, config: Config) -> Html:
+    """How long each contestant took to the target accuracy."""
+    timed = add_wall_seconds(epochs, runs)
+    found = time_to_target(timed, target_accuracies(timed, config.report.target_accuracy))
+    rows = [
+        {
+            **configuration_cells([getattr(row, key) for key in KEYS]),
+            "Target": format_share(row.target),
+            "Reached by": f"{row.reached} of {format_count(row.runs, 'run')}",
+            "Epochs": format_number(row.epochs),
+            "Seconds": format_number(row.seconds),
+            "Least to largest": MISSING if pd.isna(row.seconds) else _reach(row.seconds_least, row.seconds_largest),
+        }
+        for row in found.itertuples()
+    ]
+    chosen = "as configured" if config.report.target_accuracy else "the highest whole percent that all its runs reach"
+    caption = (
+        f"Time to the target, a validation accuracy: of each model {chosen}. Epochs and seconds are medians over the "
+        "runs that reached it, counted from the start of the process, import and first step included."
+    )
+    return condensed_table(rows, caption, "target", ("Target", "Epochs", "Seconds", "Least to largest"))
+
+
+def _reach(least: float, largest: float) -> str:
+    return format_number(least) if least == largest else f"{format_number(least)} to {format_number(largest)}"

@@ -1,0 +1,104 @@
+"""The tables that say how near the backends are to the reference, and what was really executed."""
+
+import pandas as pd
+from markupsafe import Markup
+
+from vitbench.analysis.load import LoadedResults, RecordedEnvironment, flatten
+from vitbench.backends.registry import backend_position
+from vitbench.config.schema import Config
+from vitbench.formatting import MISSING, format_count, format_number
+from vitbench.parity.tolerance import find_worst
+from vitbench.report.html import Html, backend_label, badge, render_table
+
+_OF = {"state": "variable"}
+_REFERENCES = {"numpy": "NumPy,\N{NO-BREAK SPACE}float64"}
+
+
+def parity_table(parity: pd.DataFrame, config: Config) -> Html:
+    """The worst comparison of each quantity, executions in which it was the same in one row.
+
+    The table to download has every weight's.
+    """
+    found: dict[tuple, list[str]] = {}
+    by = ["model", "backend", "execution", "precision", "reference_backend", "quantity"]
+    several_precisions = parity["precision"].nunique() > 1
+    for keys, group in parity.groupby(by, sort=False, dropna=False):
+        model, backend_, execution, precision, reference, quantity = keys
+        worst = find_worst(group.to_dict("records"))
+        several = group["weight"].notna().sum()
+        row = {
+            "Model": model,
+            "Backend": backend_label(backend_),
+            "Compared with": _REFERENCES.get(reference, reference),
+            "Quantity": f"{quantity} of {format_count(several, _OF.get(quantity, 'weight'))}" if several else quantity,
+            "Largest difference": format_number(worst["max_abs_difference"]),
+            "Relative": format_number(worst["max_rel_difference"]),
+            "Least cosine": format_number(group["cosine"].min()) if several else MISSING,
+            "Tolerance": format_number(worst["tolerance"]),
+            "Result": badge("passed" if group["passed"].fillna(False).astype(bool).all() else "failed"),
+        }
+        plan = f"{execution} for {precision}" if several_precisions else str(execution)
+        found.setdefault(tuple(row.items()), []).append(plan)
+    rows = []
+    for items, executions in found.items():
+        model, backend_, *others = items
+        rows.append(dict([model, backend_, ("Execution", ", ".join(executions)), *others]))
+    caption = (
+        "Largest differences from the reference: absolute, and relative to the reference's largest magnitude, which "
+        "decides. Of gradients, those of the weight that comes closest to the tolerance."
+    )
+    for model in parity["model"].unique():
+        alone = config.reference_of(model)
+        if alone not in set(parity.loc[parity["model"] == model, "backend"]):
+            caption += f" Of {model}, {alone} is what the others are compared with."
+    strict = config.parity.tolerances.gradient
+    if (parity.loc[parity["quantity"] == "gradient", "tolerance"] > strict).any():
+        caption += (
+            f" The tolerance of a gradient is {format_number(strict)}, or four times what rounding the reference's weights "
+            "changes it by, if that is more: at the kinks of ReLU rounding switches parts of a gradient on or off."
+        )
+    numbers = ("Largest difference", "Relative", "Least cosine", "Tolerance")
+    return render_table(rows, caption, "parity", headers=2, numeric=numbers)
+
+
+def what_ran_tables(evidence: LoadedResults) -> Html:
+    """For each model, every recorded property that differs between its contestants, by contestant."""
+    made = []
+    for name in evidence.config.models.parameters():
+        columns = _recorded([job for job in evidence.environments if job.model == name])
+        rows = [
+            {"Property": key, **{label: Markup("<br>").join(values) for label, values in row.items()}}
+            for key, row in _by_property(columns).items()
+            if len(set(row.values())) > 1
+        ]
+        about = f"What differs between the jobs of {name}"
+        caption = f"{about}." if len(columns) > 1 else f"{about}: there is only one contestant."
+        made.append(render_table(rows, caption, f"differing-{len(made)}"))
+    return Html("".join(made))
+
+
+def environment_table(evidence: LoadedResults) -> Html:
+    """Hardware and software that every job shares."""
+    rows = [
+        {"Property": key, "Value": Markup("<br>").join(next(iter(row.values())))}
+        for key, row in _by_property(_recorded(evidence.environments)).items()
+        if len(set(row.values())) == 1
+    ]
+    return render_table(rows, "What all jobs share.", "shared")
+
+
+def _recorded(jobs: list[RecordedEnvironment]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Contestant → dotted name of a property → its values, several where the contestant's jobs differ."""
+    found: dict[str, dict[str, list[str]]] = {}
+    precisions, models = len({job.precision for job in jobs}), len({job.model for job in jobs})
+    for job in sorted(jobs, key=lambda job: (backend_position(job.backend), job.execution)):
+        words = [job.model] * (models > 1) + [job.backend, job.execution] + [job.precision] * (precisions > 1)
+        column = found.setdefault(" · ".join(words), {})
+        for name, value in flatten(job.values):
+            column.setdefault(name, []).append("none" if value is None else str(value))
+    return {label: {n: tuple(dict.fromkeys(v)) for n, v in column.items()} for label, column in found.items()}
+
+
+def _by_property(columns: dict[str, dict[str, tuple[str, ...]]]) -> dict[str, dict[str, tuple[str, ...]]]:
+    names = dict.fromkeys(name for column in columns.values() for name in column)
+    return {name: {label: column.get(name, (MISSING,)) for label, column in columns.items()} for name in names}

@@ -1,0 +1,86 @@
+import pytest
+
+from vitbench.config.schema import Config
+from vitbench.formatting import format_duration
+from vitbench.measure.breakdown import ROUNDS
+from vitbench.results.paths import Results
+from vitbench.steps import estimate
+from vitbench.steps.estimate import BLOCKS_BESIDE, estimate_configuration
+from vitbench.system.files import write_json
+
+CONFIG = Config.model_validate(
+    {
+        "models": {"resnet50v2": None},
+        "baseline": None,
+        "backends": ["jax", "torch"],
+        "seeds": [0, 1],
+        "training": {"epochs": 10, "batch_size": 50},
+        "tuning": {"budget_seconds": 30},
+        "executions": {"throughput": ["published", "tuned"]},
+        "throughput": {"warmup_steps": 4, "blocks": 3, "steps_per_block": 10, "block_seconds": 0},
+    }
+)
+
+
+def sample(model: str, backend: str, **changes) -> dict:
+    return {
+        **{"model": model, "backend": backend, "settings": CONFIG.relevant("sample", model), "batch_size": 50},
+        **{
+            "startup_seconds": 20.0,
+            "first_step_seconds": 15.0,
+            "step_seconds": 2.0,
+            "inference_images_per_second": 100.0,
+        },
+        **{"train_images": 420, "validation_images": 50, "test_images": 300},
+        **{"peak_host_memory_bytes": 2_500_000_000, "peak_device_memory_bytes": None},
+        **{"device": {"type": "cpu", "name": None}, **changes},
+    }
+
+
+def test_an_epoch_is_its_steps_and_its_validation():
+    found = estimate_configuration(CONFIG, sample("vit", "jax"))
+    assert found.epoch_seconds == 9 * 2.0 + 50 / 100  # 420 images are 9 steps, the last one smaller
+
+
+def test_a_run_is_its_start_its_epochs_and_its_test():
+    found = estimate_configuration(CONFIG, sample("vit", "jax"))
+    assert found.run_seconds == 20 + 10 * 18.5 + 300 / 100
+    assert found.runs == 2
+
+
+def test_all_of_it_counts_seeds_executions_tuning_and_throughput():
+    found = estimate_configuration(CONFIG, sample("vit", "jax"))
+    train, infer = (2 * 4 + (3 + 11) * 5) * 2.0, (2 * 4 + 3 * 10) * 0.5  # ten training steps would last too long
+    assert found.total_seconds == pytest.approx(2 * found.run_seconds + 30 + 2 * (20 + 15 + train + infer))
+    assert BLOCKS_BESIDE == 3 * ROUNDS + 2
+
+
+def test_the_devices_memory_counts_where_there_is_one():
+    assert estimate_configuration(CONFIG, sample("vit", "jax")).memory_bytes == 2_500_000_000
+    assert estimate_configuration(CONFIG, sample("vit", "jax", peak_device_memory_bytes=7)).memory_bytes == 7
+
+
+def test_a_sample_made_with_other_settings_does_not_count(tmp_path):
+    results = Results(tmp_path)
+    assert estimate.unsampled(CONFIG, results) == [("vit", "jax"), ("vit", "torch")]
+    write_json(results.sample("vit", "jax"), sample("vit", "jax"))
+    write_json(results.sample("vit", "torch"), sample("vit", "torch", settings="others"))
+    assert estimate.unsampled(CONFIG, results) == [("vit", "torch")]
+
+
+def test_the_table_names_each_contestant_and_the_total(tmp_path, capsys):
+    results = Results(tmp_path)
+    for backend in ("jax", "torch"):
+        write_json(results.sample("vit", backend), sample("vit", backend))
+    estimate.run(CONFIG, results)
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("jax", "torch", "18.5", "15.0", "2.5", "the CPU"))
+    total = sum(estimate_configuration(CONFIG, sample("vit", b)).total_seconds for b in ("jax", "torch"))
+    assert f"In all about {format_duration(total)}" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(40.4, "40 s"), (720, "12 min"), (12_600, "3.5 h"), (181_440, "2.1 days")]
+)
+def test_a_duration_has_the_unit_that_a_person_would_choose(seconds, words):
+    assert format_duration(seconds) == words

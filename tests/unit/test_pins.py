@@ -1,0 +1,143 @@
+"""pyproject, .venv's pins and the conda environments name the same versions."""
+
+import ast
+import importlib.metadata
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from vitbench.system.fingerprint import source_files
+
+REPOSITORY = Path(__file__).parents[2]
+ENVS = REPOSITORY / "envs"
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+CONDA = sorted(ENVS.glob("*.yaml"))
+LINUX = {"python_version": "3.11", "python_full_version": "3.11.13", "implementation_name": "cpython"}
+LINUX |= {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"}
+GPU_ONLY = ("jax", "torch", "tensorflow")  # extras that .venv does not hold
+
+
+def pins(name: str) -> list[Requirement]:
+    if name == "venv":
+        lines = [line for line in (ENVS / "venv.txt").read_text().splitlines() if not line.startswith("#")]
+    else:
+        lines = yaml.safe_load((ENVS / f"{name}.yaml").read_text())["dependencies"][-1]["pip"]
+    return [Requirement(line) for line in lines]
+
+
+def chosen(pins: list[Requirement]) -> dict[str, str]:
+    """Package to version, for the pins that Linux on x86_64 with the environments' Python takes, wherever this runs."""
+    taken = [pin for pin in pins if pin.marker is None or pin.marker.evaluate(LINUX)]
+    return {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in taken}
+
+
+def versions(name: str) -> dict[str, str]:
+    return chosen(pins(name))
+
+
+def direct(*extras: str) -> dict[str, str]:
+    return chosen([Requirement(line) for line in PROJECT["dependencies"] + [p for e in extras for p in EXTRAS[e]]])
+
+
+def test_there_is_an_environment_for_each_backend_gpu_and_cpu_and_one_for_the_report():
+    names = {f"{b}{v}" for b in ("jax", "torch", "tensorflow") for v in ("", "-cpu")} | {"report"}
+    assert {path.stem for path in CONDA} == names
+
+
+@pytest.mark.parametrize("name", ["venv", *(path.stem for path in CONDA)])
+def test_every_pin_is_exact(name):
+    assert [str(pin) for pin in pins(name) if not re.fullmatch(r"==[^*,]+", str(pin.specifier))] == []
+
+
+@pytest.mark.parametrize("path", CONDA, ids=lambda path: path.stem)
+def test_conda_forge_provides_python_and_pip_alone(path):
+    environment = yaml.safe_load(path.read_text())
+    assert environment["channels"] == ["conda-forge", "nodefaults"]
+    *conda, index = environment["dependencies"]
+    assert [re.fullmatch(r"(python|pip)=\d+(\.\d+)+", line)[1] for line in conda] == ["python", "pip"]
+    assert list(index) == ["pip"]
+
+
+@pytest.mark.parametrize("path", CONDA, ids=lambda path: path.stem)
+def test_an_environment_has_what_pyproject_asks_for_at_that_version(path):
+    extras = [path.stem] if path.stem == "report" else ["keras", path.stem]
+    wanted = direct(*extras)
+    found = versions(path.stem)
+    assert {name: found.get(name) for name in wanted} == wanted
+
+
+def test_venv_has_what_pyproject_asks_for_at_that_version():
+    wanted = direct(*(extra for extra in EXTRAS if extra not in GPU_ONLY))
+    found = versions("venv")
+    assert {name: found.get(name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("backend", GPU_ONLY)
+def test_the_gpu_and_the_cpu_environment_of_a_backend_differ_in_libraries_for_the_gpu_alone(backend):
+    gpu, cpu = versions(backend), versions(f"{backend}-cpu")
+    shared = gpu.keys() & cpu.keys()
+    assert {name: gpu[name] for name in shared} == {name: cpu[name] for name in shared}
+    assert cpu.keys() - gpu.keys() <= {"tensorflow-cpu"}
+    assert gpu[backend] == cpu.get(backend, cpu.get(f"{backend}-cpu"))
+
+
+@pytest.mark.parametrize("path", CONDA, ids=lambda path: path.stem)
+def test_no_pin_is_for_another_python_than_the_environments(path):
+    elsewhere = [LINUX, LINUX | {"platform_machine": "aarch64"}]
+    elsewhere += [e | {"sys_platform": "darwin", "platform_system": "Darwin"} for e in elsewhere]
+    marked = [pin for pin in pins(path.stem) if pin.marker]
+    assert [str(pin) for pin in marked if not any(pin.marker.evaluate(e) for e in elsewhere)] == []
+
+
+@pytest.mark.parametrize(
+    "step", ["data", "init", "sample", "tune", "parity", "train", "throughput", "tables", "report"]
+)
+def test_a_step_imports_nothing_that_its_environment_was_not_asked_to_hold(step):
+    extras = ["report"] if step in ("tables", "report") else ["keras", "jax-cpu", "torch-cpu", "tensorflow-cpu"]
+    asked = {name.removesuffix("-cpu") for name in direct(*extras)}
+    belongs_to = importlib.metadata.packages_distributions()
+    imported = {name for file in source_files(f"vitbench.steps.{step}") for name in imports(Path(file))}
+    of_jobs = {"pynvml"} if extras == ["report"] else set()  # what a job says of its GPU; no table is a job
+    foreign = imported - sys.stdlib_module_names - {"vitbench"} - of_jobs
+    unasked = [n for n in foreign if not asked & {canonicalize_name(d).removesuffix("-cpu") for d in belongs_to[n]}]
+    assert sorted(unasked) == []
+
+
+def imports(file: Path) -> set[str]:
+    """The first parts of the names of all modules that a file imports, anywhere in it."""
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.split(".")[0] for name in named}
+
+
+def test_the_report_needs_no_keras():
+    assert not {"keras", "jax", "torch", "tensorflow", "tensorflow-cpu"} & versions("report").keys()
+
+
+@pytest.mark.parametrize("path", CONDA, ids=lambda path: path.stem)
+def test_an_environment_has_the_versions_that_are_tested(path):
+    tested, found = versions("venv"), versions(path.stem)
+    shared = tested.keys() & found.keys()
+    assert {name: found[name] for name in shared} == {name: tested[name] for name in shared}
+    assert len(shared) > 10
+
+
+def test_the_running_interpreter_has_the_pinned_versions():
+    here = [pin for pin in pins("venv") if pin.marker is None or pin.marker.evaluate()]
+    assert len(here) > 100
+    pinned = {pin.name: str(pin.specifier).removeprefix("==") for pin in here}
+    found = {name: importlib.metadata.version(name).partition("+")[0] for name in pinned}
+    assert found == pinned
+
+
+def test_no_file_of_the_environments_names_where_packages_come_from():
+    for path in [*CONDA, ENVS / "venv.txt"]:
+        assert "://" not in path.read_text() and "--" not in path.read_text()
