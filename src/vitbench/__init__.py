@@ -1,8 +1,6 @@
 """vitbench: which Keras 3 backend should I use for this model, on this hardware, and what does each cost me?"""
 
-import time
+from vitbench.system.times import PROCESS_STARTED
 
-__version__ = "0.1.0"
-
-# When this process began, seconds since 1970: the first thing that it does is to import this.
-PROCESS_BEGAN = time.time()
+__all__ = ["PROCESS_STARTED"]
+__version__ = "0.2.0"

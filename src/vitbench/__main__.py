@@ -1,4 +1,6 @@
+"""`python -m vitbench`: the command line."""
+
 from vitbench.cli import app
 
-if __name__ == "__main__":  # a process that `tune` spawns imports this module too
+if __name__ == "__main__":  # processes that vitbench spawns import this module too
     app(prog_name="vitbench")

@@ -1,4 +1,4 @@
-"""How numbers are written for readers: how many digits, which separators, and what stands where there is none."""
+"""How numbers are written for readers: significant digits, separators and units."""
 
 import math
 import re
@@ -6,13 +6,13 @@ import statistics
 from collections.abc import Sequence
 
 MISSING = "–"
-_THIN = "\u202f"  # narrow no-break space: between thousands, and between a number and its sign
+_THIN = "\u202f"  # narrow no-break space between a number and its sign
 _POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FROM_POWERS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
 def format_number(value: float | None) -> str:
-    """Three or more significant digits: 1 234, 56.7, 0.0123, 3.1 × 10⁻⁶; a dash for null, a word for infinity.
+    """Three or more significant digits: 1,234, 56.7, 0.0123, 3.1 × 10⁻⁶. A dash for null, "infinite" for infinity.
 
     Whole numbers below 10⁹ are written in full.
     """
@@ -26,7 +26,7 @@ def format_number(value: float | None) -> str:
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa}{_THIN}×{_THIN}10{str(int(exponent)).translate(_POWERS)}"
     if size >= 1 or size == 0:
-        return f"{value:,.{0 if whole or size >= 100 else 1 if size >= 10 else 2}f}".replace(",", _THIN)
+        return f"{value:,.{0 if whole or size >= 100 else 1 if size >= 10 else 2}f}"
     return f"{value:.{2 - math.floor(math.log10(size))}f}"
 
 
@@ -83,8 +83,8 @@ def format_duration(seconds: float) -> str:
 
 def sort_key(text: str) -> float | None:
     """The first number of a text that the functions above wrote, to sort by; None if there is none."""
-    found = re.search(rf"([−+-]?[\d{_THIN}]*\.?\d+)(?:{_THIN}×{_THIN}10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?", text)
+    found = re.search(rf"([−+-]?[\d,]*\.?\d+)(?:{_THIN}×{_THIN}10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?", text)
     if found is None:
         return {"infinite": math.inf, "never": math.inf, "at once": 0.0}.get(text)
-    mantissa = float(found[1].replace(_THIN, "").replace("−", "-"))
+    mantissa = float(found[1].replace(",", "").replace("−", "-"))
     return mantissa * 10.0 ** int((found[2] or "0").translate(_FROM_POWERS))

@@ -11,8 +11,8 @@ import numpy as np
 
 from integration import training_cases as cases
 from vitbench.backends.plan import PUBLISHED, Plan
+from vitbench.backends.process import current_backend
 from vitbench.data.batches import Batches, EpochOrder
-from vitbench.execution.assemble import variations
 from vitbench.execution.input_pipeline import build_input_pipeline
 from vitbench.training.optimizers import build_optimizer
 
@@ -51,7 +51,7 @@ def linear_model() -> keras.Model:
 
 def otherwise(backend: str) -> dict[str, Plan]:
     """Plans that draw the batches, or go through them, in another way than the example."""
-    changes = variations(backend, augmented=False)
+    changes = current_backend().plan_variations(augmented=False)
     return {"fed otherwise" if "input_pipeline" in c else "several at once": replace(PUBLISHED, **c) for c in changes}
 
 

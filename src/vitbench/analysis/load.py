@@ -86,7 +86,7 @@ class LoadedResults:
     parity: pd.DataFrame
     comparisons: pd.DataFrame
     failures: pd.DataFrame
-    list_jobs: pd.DataFrame
+    jobs: pd.DataFrame
     summaries: pd.DataFrame
     confusions: pd.DataFrame
     manifest: dict

@@ -196,7 +196,7 @@ class Config(Section):
             check_warmup(self.training.schedule, self.baseline.epochs)
         return self
 
-    def contestants(self) -> list[tuple[str, Backend]]:
+    def model_backends(self) -> list[tuple[str, Backend]]:
         """Every (model, backend) that takes part, in the order of the tables."""
         pairs = []
         for model in self.models.parameters():

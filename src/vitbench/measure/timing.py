@@ -136,7 +136,7 @@ class WarmUp:
     """Steps before the timed ones: how many, whether their time had settled, and what the last ones took, seconds."""
 
     steps: int
-    has_settled: bool
+    settled: bool
     step_seconds: float
 
 

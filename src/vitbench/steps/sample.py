@@ -27,7 +27,7 @@ def run(config: Config, results: Results, model: str, backend: str, import_secon
     data = load_splits(results, config.dataset.validation_fraction)
     images, labels = data["train"]
     optimizer = build_optimizer(config.training, config.epochs_of(model), len(images))
-    plan = assemble.candidates(backend, config.models.augmented(model))[0]
+    plan = current_backend().candidate_plans(config.models.augmented(model))[0]
     network = assemble(parts, plan, optimizer)
     build_seconds = time.perf_counter() - began
     training = Batches(images, labels, config.training.batch_size, seed=0, steps=STEPS)

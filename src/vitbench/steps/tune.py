@@ -8,8 +8,8 @@ import time
 
 from vitbench.backends.plan import Plan
 from vitbench.backends.process import DeviceError, start_backend
+from vitbench.backends.registry import get_backend
 from vitbench.config.schema import SCHEMA_VERSION, Config
-from vitbench.execution.assemble import assemble
 from vitbench.execution.plans import choose_plan, search_plans
 from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
@@ -31,8 +31,9 @@ def run(config: Config, results: Results, model: str, backend: str, precision: s
             return {"status": "failed", "error": str(error)}
 
     augmented = config.models.augmented(model)
-    first, changes = assemble.candidates(backend, augmented), assemble.variations(backend, augmented)
-    candidates = search_plans(first, changes, measure, config.tuning.budget_seconds)
+    plans = get_backend(backend).candidate_plans(augmented)
+    variations = get_backend(backend).plan_variations(augmented)
+    candidates = search_plans(plans, variations, measure, config.tuning.budget_seconds)
     chosen, reason = choose_plan(candidates)
     notify(f"tune {model} · {backend}: {chosen} ({reason})")
     content = {

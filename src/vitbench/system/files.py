@@ -1,4 +1,4 @@
-"""TODO."""
+"""Files that are written as a whole or not at all."""
 
 import json
 import os
@@ -10,19 +10,20 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that becomes `path` when the block ends well, and is removed when it does not."""
+    """Yields a temporary path beside `path`, renamed to `path` when the block succeeds and removed when it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{platform.node()}.{os.getpid()}.{path.name}")
     try:
         yield temporary
         with temporary.open("rb") as file:
-            os.fsync(file.fileno())  # else a power cut can leave the new name with nothing in it
+            os.fsync(file.fileno())  # otherwise a power cut can leave an empty file under the new name
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: dict) -> None:
+    """Raises ValueError if `content` holds NaN or infinity, which JSON cannot express."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 

@@ -1,52 +1,63 @@
-"""What the code computes, without running it: digests that decide what is repeated, and the files of a step."""
+"""Digests of what the code computes, without running it: they decide which jobs are repeated."""
 
 import ast
 import hashlib
 import importlib.util
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-# These write messages, wait for locks and compute digests; none returns a value that a result is computed from, which
-# tests/unit checks. Every other module counts.
+LAZY_IMPORT = re.compile(r"vitbench(\.\w+)+:\w+$")  # "module:name" in a registry counts as an import
+SOURCE = Path(__file__).parents[2]  # the folder that holds the package
+
+# These modules write messages, wait for locks and compute digests. None returns a value that a result is computed
+# from; a test checks that. Every other module counts.
 EXCLUDED = {"vitbench.system.locks", "vitbench.system.logs", "vitbench.system.fingerprint"}
 
 
-def fingerprint(*modules: str) -> str:
-    """A digest of what `modules`, and all of vitbench and of the working folder that they import, compute.
+def fingerprint(*modules: str, source: Path = SOURCE) -> str:
+    """A digest of what `modules` compute, with all modules of vitbench and of the working folder that they import.
 
-    It reads the syntax tree without docstrings, so that a comment, a docstring or a line break changes nothing; an edit
-    that can change a number does.
+    It is taken from the syntax tree without docstrings, so that comments, docstrings and line breaks do not change it,
+    and it is the same in every version of Python. source: the folder that holds the package vitbench.
     """
     digest = hashlib.sha256()
-    for module, code in sorted(_closure(modules).items()):
+    for module, code in sorted(_import_closure(modules, source).items()):
         if module not in EXCLUDED:
             digest.update(f"{module}\n{code}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def source_files(*modules: str) -> list[str]:
-    """The files of `modules` and of all of vitbench that they import."""
-    return [str(find_module(module)) for module in sorted(_closure(modules))]
+def source_files(*modules: str, source: Path = SOURCE) -> list[str]:
+    """The files of `modules` and of all modules of vitbench and of the working folder that they import."""
+    return [str(find_module(module, source)) for module in sorted(_import_closure(modules, source))]
 
 
-def _closure(modules: Iterable[str]) -> dict[str, str]:
-    """The normalised code of `modules` and of all that they import and that has a source file here, by name."""
-    found: dict[str, str] = {}
+def find_module(name: str, source: Path = SOURCE) -> Path | None:
+    """The file of a module of vitbench, or of one in the working folder; None if it has none."""
+    root = source if name.split(".")[0] == "vitbench" else Path.cwd()
+    path = root.joinpath(*name.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()), None)
+
+
+def _import_closure(modules: Iterable[str], source: Path) -> dict[str, str]:
+    """The normalised code of `modules` and of all that they import and that `find_module` finds, by name."""
+    code: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module not in found and (path := find_module(module)):
-            found[module], imported = _module(module, path)
+        if module not in code and (path := find_module(module, source)):
+            code[module], imported = _parse_module(module, path.name == "__init__.py", path.read_text())
             waiting += imported
-    return found
+    return code
 
 
 @cache
-def _module(name: str, path: Path) -> tuple[str, list[str]]:
-    """The normalised code of a module, and the names of what it imports: modules, or what is in them."""
-    tree = ast.parse(path.read_text())
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+def _parse_module(name: str, is_package: bool, text: str) -> tuple[str, list[str]]:
+    """The normalised code of a module, and the names of what it imports: modules, or names in them."""
+    tree = ast.parse(text)
+    package = name if is_package else name.rpartition(".")[0]
     imported = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
@@ -54,6 +65,8 @@ def _module(name: str, path: Path) -> tuple[str, list[str]]:
         if isinstance(node, ast.ClassDef) and name.startswith("vitbench.config"):
             # The value of a config key is compared as a setting; its default and description compute nothing.
             node.body = [item for item in node.body if not isinstance(item, ast.AnnAssign)]
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and LAZY_IMPORT.match(node.value):
+            imported.append(node.value.partition(":")[0])
         if isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -63,17 +76,10 @@ def _module(name: str, path: Path) -> tuple[str, list[str]]:
 
 
 def _serialize(node: object) -> str:
-    """The text of a syntax tree, the same in every version of Python: `ast.dump` shows fields that only some have."""
+    """The text of a syntax tree. `ast.dump` is not used because it shows fields that only some Pythons have."""
     if isinstance(node, ast.AST):
         fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
         return f"{type(node).__name__}({','.join(f'{name}={_serialize(value)}' for name, value in fields)})"
     if isinstance(node, list):
         return f"[{','.join(map(_serialize, node))}]"
     return repr(node)
-
-
-def find_module(name: str) -> Path | None:
-    """The source of a module of vitbench, or of one in the working folder."""
-    root = Path(__file__).parents[2] if name.split(".")[0] == "vitbench" else Path.cwd()
-    path = root.joinpath(*name.split("."))
-    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.exists()), None)

@@ -1,4 +1,4 @@
-"""What a person sees while a job runs: one line on the terminal; everything else goes to the job's log."""
+"""What a person sees while a job runs: progress on the terminal. Everything else goes to the job's log."""
 
 import logging
 import os
@@ -12,22 +12,23 @@ from typing import TextIO
 from vitbench.system.files import write_json
 from vitbench.system.times import process_times
 
+REPORT_SECONDS = 10  # between two lines of progress where there is no terminal
+
+log = logging.getLogger("vitbench")
+_terminal: TextIO = sys.stderr
+
 
 class UserError(Exception):
-    """Something that the user can mend: it ends a step with its one sentence instead of a traceback."""
-
-
-_terminal: TextIO = sys.stderr
-log = logging.getLogger("vitbench")
+    """A problem that the user can solve. It ends a step with its message instead of a traceback."""
 
 
 @contextmanager
 def log_to(path: Path | None, **job: str | int | None) -> Iterator[None]:
-    """Sends what this process and its children print to the file `path`, down to native code; progress stays visible.
+    """Sends the output of this process and its children to the file `path`; progress stays on the terminal.
 
-    Python's log lines and the traceback of an exception that leaves the block go there too. None: all to the terminal.
-    A UserError ends the program with exit status 1 and its sentence. When the block ends, a JSON file beside the log
-    says which `job` this was, when it began and when it ended.
+    This includes the output of native code, Python's log lines and the traceback of an exception that leaves the block.
+    None leaves all output on the terminal. A UserError ends the program with its message and exit status 1. When the
+    block ends, a JSON file beside the log records `job` and when it started and finished.
     """
     global _terminal
     if path is not None:
@@ -52,41 +53,57 @@ def log_to(path: Path | None, **job: str | int | None) -> Iterator[None]:
 
 
 def notify(message: str) -> None:
-    """One line for the person and for the log."""
+    """Prints one line for the person and writes it to the log."""
     if _terminal is not sys.stderr:
         log.info(message)
-    from tqdm import tqdm
-
-    tqdm.write(message, file=_terminal)
+    print(message, file=_terminal, flush=True)
 
 
 class ProgressBar:
-    """Steps done, time left and the latest figures of one job; on a file or pipe a line at most every ten seconds."""
+    """The progress of one job: steps done, time left and the latest figures.
 
-    def __init__(self, title: str, total: int, unit: str, done: int = 0):
-        from tqdm import tqdm
+    On a terminal it is a live bar. Elsewhere it prints a line at most every ten seconds, and one for the last step.
+    """
 
-        self._live = _terminal.isatty()
+    def __init__(self, title: str, total: int, unit: str, completed: int = 0):
         self._title, self._unit = title, unit
-        looks = {"file": _terminal, "disable": not self._live, "leave": True, "dynamic_ncols": True}
-        self._bar = tqdm(total=total, initial=done, desc=title, unit=unit, **looks)
-        self._done, self._total, self._done_before = done, total, done
-        self._began = self._said = time.monotonic()
+        self._completed, self._total, self._completed_before = completed, total, completed
+        self._started = self._printed = time.monotonic()
+        self._bar, self._task = None, None
+        if _terminal.isatty():
+            self._start_live_bar()
 
     def advance(self, **figures: float) -> None:
-        self._done += 1
+        """Counts one more step and shows the figures, three decimals each."""
+        self._completed += 1
         shown = {name: f"{value:.3f}" for name, value in figures.items()}
-        log.info("%s: %s %d/%d %s", self._title, self._unit, self._done, self._total, shown)
-        self._bar.set_postfix(shown, refresh=False)
-        self._bar.update()
-        now = time.monotonic()
-        if not self._live and (now - self._said > 10 or self._done == self._total):
-            self._said = now
-            left = (now - self._began) / (self._done - self._done_before) * (self._total - self._done)
-            words = ", ".join(f"{name} {value}" for name, value in shown.items())
-            self._bar.write(
-                f"{self._title}: {self._unit} {self._done}/{self._total}, {words}, {left:.0f} s left", file=_terminal
-            )
+        log.info("%s: %s %d/%d %s", self._title, self._unit, self._completed, self._total, shown)
+        text = ", ".join(f"{name} {value}" for name, value in shown.items())
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, figures=text)
+        elif time.monotonic() - self._printed > REPORT_SECONDS or self._completed == self._total:
+            self._print_line(text)
 
     def close(self) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _start_live_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = [TextColumn("{task.description}"), BarColumn(), TextColumn(self._unit), MofNCompleteColumn()]
+        columns += [TextColumn("{task.fields[figures]}"), TimeRemainingColumn(compact=True)]
+        # The process's own output goes to the log, so rich must not redirect it above the bar.
+        console = Console(file=_terminal, force_terminal=True)
+        self._bar = Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False)
+        self._task = self._bar.add_task(self._title, total=self._total, completed=self._completed, figures="")
+        self._bar.start()
+
+    def _print_line(self, figures: str) -> None:
+        now = time.monotonic()
+        seconds_per_step = (now - self._started) / (self._completed - self._completed_before)
+        left = seconds_per_step * (self._total - self._completed)
+        self._printed = now
+        steps = f"{self._unit} {self._completed}/{self._total}"
+        print(f"{self._title}: {steps}, {figures}, {left:.0f} s left", file=_terminal, flush=True)

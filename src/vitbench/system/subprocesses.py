@@ -1,4 +1,4 @@
-"""A function in a process of its own: one backend, one cold start, and a crash or a hang that ends nothing else."""
+"""A function in a process of its own: one backend, one startup, and a crash or a hang that ends nothing else."""
 
 import contextlib
 import multiprocessing
@@ -9,56 +9,66 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from vitbench.system.logs import UserError, log
+from vitbench.system.scratch import scratch_folder
 
-KILLED = "the process ended with exit code -9"  # what the kernel does when host memory runs out
+KILLED = "the process ended with exit code -9"  # as when the kernel has no more host memory
 
 
 def run_in_subprocess(function: Callable[..., dict], arguments: tuple, limit_seconds: float) -> dict:
-    """What `function` returns in a fresh process; or why it did not: it failed, or took longer than the limit."""
-    with _started(function, arguments) as (process, receiver):
+    """Calls `function` in a fresh process and returns its result, which has a key `status`.
+
+    If the function raises or the process ends, the status is "failed" and `error` says why; if it takes longer than the
+    limit, the status is "abandoned" and the process and its children are killed. Raises UserError if the function does.
+    """
+    with _start_process(function, arguments) as (process, receiver):
         if not receiver.poll(None if limit_seconds == float("inf") else limit_seconds):
             return {"status": "abandoned"}
-        return _received(process, receiver)
+        return _receive(process, receiver)
 
 
 @contextmanager
-def _started(function: Callable, arguments: tuple) -> Iterator[tuple]:
-    import psutil
-
+def _start_process(function: Callable, arguments: tuple) -> Iterator[tuple]:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    folder = tempfile.TemporaryDirectory(prefix="vitbench-")
-    process = context.Process(target=_send, args=(sender, folder.name, function, arguments), daemon=False)
-    process.start()
-    sender.close()
-    try:
-        yield process, receiver
-    finally:
-        if process.is_alive():  # compilers that it started must not go on beside the next measurement
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:  # also removed if this process is killed
+        process = context.Process(target=_call, args=(sender, folder, function, arguments), daemon=False)
+        process.start()
+        sender.close()
+        try:
+            yield process, receiver
+        finally:
+            if process.is_alive():
+                _kill_family(process)
+            process.join()
+
+
+def _kill_family(process) -> None:
+    """Kills the process and all that it started: its compilers must not run beside the next measurement."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for child in children:
             with contextlib.suppress(psutil.NoSuchProcess):
-                family = psutil.Process(process.pid).children(recursive=True)
-                process.kill()
-                for child in family:
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        child.kill()
-        process.join()
-        folder.cleanup()  # of what it left, too, if it was killed
+                child.kill()
 
 
-def _received(process, receiver) -> dict:
+def _receive(process, receiver) -> dict:
     try:
-        found = receiver.recv()
+        outcome = receiver.recv()
     except EOFError:
         process.join()
         return {"status": "failed", "error": f"the process ended with exit code {process.exitcode}"}
-    if isinstance(found, UserError):
-        raise found
-    return found
+    if isinstance(outcome, UserError):
+        raise outcome
+    return outcome
 
 
-def _send(sender, folder: str, function: Callable, arguments: tuple) -> None:
-    """What the process does. folder: for its temporary files."""
+def _call(sender, folder: str, function: Callable, arguments: tuple) -> None:
+    """Runs in the new process. folder: for its temporary files."""
     os.environ["TMPDIR"] = folder
+    tempfile.tempdir = None  # chosen again from TMPDIR
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         sender.send(function(*arguments))
@@ -66,15 +76,17 @@ def _send(sender, folder: str, function: Callable, arguments: tuple) -> None:
         sender.send(error)
     except Exception as error:
         log.exception("%s failed", function.__name__)
-        sender.send({"status": "failed", "error": f"{type(error).__name__}: {_shortened(str(error))}"})
+        sender.send({"status": "failed", "error": f"{type(error).__name__}: {_abbreviate(str(error))}"})
 
 
-def _shortened(message: str, most: int = 500) -> str:
-    """Its beginning and, if it is long, its end, too: some say there what it was that failed."""
-    return message if len(message) <= 2 * most else f"{message[:most]} … {message[-most:]}"
+def _abbreviate(message: str, length: int = 500) -> str:
+    """The start and the end of a long message: some name the cause at the end."""
+    return message if len(message) <= 2 * length else f"{message[:length]} … {message[-length:]}"
 
 
 def _end_with_parent() -> None:
-    """Ends this process when the one that started it is killed, so that it does not go on beside the next job."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    """Ends this process when its parent is killed, so that it does not run beside the next job."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,7 +1,7 @@
 import pytest
 
 from vitbench.backends.plan import PUBLISHED, Plan
-from vitbench.execution.assemble import candidates, variations
+from vitbench.backends.registry import get_backend
 from vitbench.execution.plans import choose_plan, prune_reason, search_plans
 
 PLAIN, COMPILED = Plan(jit_compile=False), Plan(jit_compile=True)
@@ -109,10 +109,10 @@ def test_without_a_measurement_the_default_stays_and_says_so():
 
 @pytest.mark.parametrize("backend", ["jax", "torch", "tensorflow"])
 def test_what_is_tried_on_each_backend(backend):
-    first = candidates(backend, augmented=True)
+    first = get_backend(backend).candidate_plans(augmented=True)
     assert {(plan.jit_compile, plan.augmentation) for plan in first} >= {(False, "layers"), (True, "sampler")}
-    assert len(candidates(backend, augmented=False)) == 2
-    changes = variations(backend, augmented=True)
+    assert len(get_backend(backend).candidate_plans(augmented=False)) == 2
+    changes = get_backend(backend).plan_variations(augmented=True)
     assert changes[0]["input_pipeline"] == ("arrays" if backend == "tensorflow" else "device")
     assert changes[-1] == {"augmentation": "outside", "input_pipeline": "batches"}
     assert ({"steps_per_execution": 8} in changes) == (backend != "torch")

@@ -166,17 +166,15 @@ def test_steps_that_are_taken_several_at_once_count_as_their_mean():
     assert len(time_train_steps(model, _batches(steps=4))) == 2  # executions of three steps each
 
 
-def test_a_round_in_which_something_was_compiled_is_followed_by_another(monkeypatch):
-    from vitbench.execution import audit
+def test_a_repetition_that_compiles_something_is_followed_by_another(monkeypatch):
+    from vitbench.backends.process import current_backend
     from vitbench.measure.timing import WarmUp, repeat_until_settled
 
-    monkeypatch.setattr(audit, "_compiled", [])
-    rounds = []
+    repetitions = []
+    monkeypatch.setattr(current_backend(), "compilations", lambda: min(len(repetitions), 3))
 
-    def round_() -> float:
-        rounds.append(1.0)
-        if len(rounds) <= 3:
-            audit._compiled.append("a step")
-        return rounds[-1]
+    def repeat() -> float:
+        repetitions.append(1.0)
+        return repetitions[-1]
 
-    assert repeat_until_settled(round_, steps=2, limit_seconds=100) == WarmUp(steps=8, settled=True, step_seconds=0.5)
+    assert repeat_until_settled(repeat, steps=2, limit_seconds=100) == WarmUp(steps=8, settled=True, step_seconds=0.5)

@@ -8,40 +8,40 @@ MEASURED = {"status": "measured", "row": ROW, "device_peak_flops_per_second": 12
 
 
 def test_a_row_is_completed_by_what_is_known_of_the_process_that_made_it():
-    row = row_of(MEASURED, 60)
+    row = row_of(MEASURED, 60, "jax")
     assert row["status"] == "completed" and row["images_per_second"] == 2.0
     assert row["mfu"] == 0.2 and row["device_peak_flops_per_second"] == 120.0
 
 
 def test_without_operations_there_is_no_utilisation():
-    row = row_of(MEASURED | {"row": ROW | {"achieved_flops_per_second": None}}, 60)
+    row = row_of(MEASURED | {"row": ROW | {"achieved_flops_per_second": None}}, 60, "jax")
     assert row["mfu"] is None and row["device_peak_flops_per_second"] == 120.0
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("backend", "error"),
     [
-        "OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB",
-        "AcceleratorError: CUDA error: out of memory",
-        "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
-        "RuntimeError: [enforce fail at alloc_cpu.cpp:119] . DefaultCPUAllocator: can't allocate memory",
-        "ResourceExhaustedError: failed to allocate memory [Op:Mul]",
-        "JaxRuntimeError: RESOURCE_EXHAUSTED: Out of memory allocating 68719476864 bytes.",
-        "JaxRuntimeError: INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory",
-        "_ArrayMemoryError: Unable to allocate 1.2 TiB for an array",
-        "InternalError: Failed copying input tensor from CPU:0 to GPU:0: Dst tensor is not initialized.",
-        KILLED,
+        ("torch", "OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB"),
+        ("torch", "AcceleratorError: CUDA error: out of memory"),
+        ("torch", "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        ("torch", "RuntimeError: [enforce fail at alloc_cpu.cpp:119] . DefaultCPUAllocator: can't allocate memory"),
+        ("tensorflow", "ResourceExhaustedError: failed to allocate memory [Op:Mul]"),
+        ("tensorflow", "InternalError: Failed copying input tensor from CPU:0 to GPU:0: Dst tensor is not initialized."),
+        ("jax", "JaxRuntimeError: RESOURCE_EXHAUSTED: Out of memory allocating 68719476864 bytes."),
+        ("jax", "JaxRuntimeError: INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
+        ("jax", "_ArrayMemoryError: Unable to allocate 1.2 TiB for an array"),
+        ("tensorflow", KILLED),
     ],
 )
-def test_memory_that_ran_out_is_told_as_that(error):
-    assert row_of({"status": "failed", "error": error}, 60) == {"status": "out_of_memory", "error": error}
+def test_a_process_without_memory_is_a_row_that_is_out_of_memory(backend, error):
+    assert row_of({"status": "failed", "error": error}, 60, backend) == {"status": "out_of_memory", "error": error}
 
 
 def test_another_end_is_a_failure_with_its_reason():
     failed = {"status": "failed", "error": "ValueError: no such shape"}
-    assert row_of(failed, 60) == failed
+    assert row_of(failed, 60, "jax") == failed
 
 
 def test_one_that_hangs_is_a_failure_that_names_the_limit():
-    row = row_of({"status": "abandoned"}, 60)
+    row = row_of({"status": "abandoned"}, 60, "jax")
     assert row["status"] == "failed" and "throughput.limit_seconds, 60 s" in row["error"]

@@ -25,14 +25,14 @@ def test_a_gpu_of_which_nvml_tells_little_is_recorded_all_the_same(monkeypatch):
     monkeypatch.setattr("pynvml.nvmlDeviceGetName", lambda handle: "NVIDIA GB10", raising=False)
     monkeypatch.setattr("pynvml.nvmlDeviceGetMemoryInfo", refuses)
     monkeypatch.setattr("pynvml.nvmlSystemGetDriverVersion", lambda: "580.95")
-    monkeypatch.setattr("vitbench.gpus.handles", lambda: [object()])
+    monkeypatch.setattr("vitbench.system.environment.nvml_handles", lambda: [object()])
     assert collect_environment()["gpus"] == [{"name": "NVIDIA GB10", "memory_bytes": None, "driver": "580.95"}]
 
 
 def test_the_device_is_the_one_that_is_computed_on(monkeypatch):
     cpu = describe_machine()["device"]
     assert describe_machine({"type": "gpu", "name": "NVIDIA H200"})["device"] == "NVIDIA H200"  # without NVML
-    monkeypatch.setattr("vitbench.environment._gpus", lambda: [{"name": "NVIDIA H200"}])
+    monkeypatch.setattr("vitbench.system.environment._gpus", lambda: [{"name": "NVIDIA H200"}])
     assert describe_machine()["device"] == "NVIDIA H200"
     assert describe_machine({"type": "gpu", "name": None})["device"] == "NVIDIA H200"
     assert describe_machine({"type": "cpu", "name": None})["device"] == cpu  # beside a GPU

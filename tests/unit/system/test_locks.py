@@ -12,8 +12,8 @@ from vitbench.system.locks import hold_one_of
 
 JOB = """
 import os, sys, time
-from vitbench import gpus
-took = gpus.take_one(sys.argv[1])
+from vitbench.system.gpus import claim_gpu
+took = claim_gpu(sys.argv[1])
 print(took, os.environ.get("CUDA_VISIBLE_DEVICES"), time.time(), flush=True)
 time.sleep(float(sys.argv[2]))
 print(time.time(), flush=True)

@@ -90,8 +90,7 @@ def test_what_it_leaves_in_its_folder_is_gone():
 
 PARENT = """
 import sys, time
-from vitbench import processes
-from vitbench.processes import in_a_process
+from vitbench.system.subprocesses import run_in_subprocess
 
 def child():
     print(os.getpid(), flush=True)
@@ -99,7 +98,7 @@ def child():
 
 import os
 if __name__ == "__main__":
-    in_a_process(child, (), float("inf"))
+    run_in_subprocess(child, (), float("inf"))
 """
 
 
