@@ -1,58 +1,66 @@
-# Two commands: `make demo` and `make test`. Both set up .venv by themselves.
+# Start with `make demo` or `make test`. Every target creates .venv if it does not exist.
 
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 EXPERIMENT := --configfile config.yaml workflow/presets/demo.yaml
 PYTEST_ARGS ?=
+FAST_TESTS ?= tests/unit tests/browser
+IN_PARALLEL := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-# Nothing of the caller's own site-packages gets in.
+# Packages in the caller's own site-packages must not shadow the pinned ones.
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo test env-test slurm-test lint format lock schema
+.PHONY: help demo test test-fast env-test slurm-test lint format lock schema
 
-help: ## list these targets
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) ## run the whole benchmark on 1 797 handwritten digits and print where the report lies
+demo: $(READY) ## run the whole benchmark on 1,797 handwritten digits and print the path of the report
 	@snakemake --cores all $(EXPERIMENT)
 	@echo "$(CURDIR)/results/demo/report.html"
 
-test: $(READY) lint ## lint and run the tests; installs a Chromium if there is none
+test: $(READY) lint ## lint and run all tests on this machine; installs Chromium if there is none
 	tests/browser/install
-	python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	python -m pytest $(IN_PARALLEL) $(PYTEST_ARGS)
 
-env-test: $(READY) ## install what each conda environment lists afresh, and run its rules' commands there
+test-fast: $(READY) ## run the tests that train nothing: the unit tests and those of the report in a browser
+	tests/browser/install
+	python -m pytest $(FAST_TESTS) $(IN_PARALLEL) $(PYTEST_ARGS)
+
+env-test: $(READY) ## install every conda environment from scratch and run its rules' commands in it
 	python -m pytest tests/environments $(PYTEST_ARGS)
 
-slurm-test: $(READY) ## start a throw-away SLURM here, run the workflow on it and tear it down; needs root and Debian
+slurm-test: $(READY) ## start a temporary SLURM cluster, run the workflow on it, remove it; needs root and Debian
 	tests/slurm/install
 	python -m pytest tests/slurm $(PYTEST_ARGS)
 
-lint: $(READY) ## check style and rules
+lint: $(READY) ## check formatting, style, import layers, types and rules
 	ruff check src tests envs examples benchmarks
 	ruff format --check src tests envs examples benchmarks
+	lint-imports
+	pyright
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
-format: $(READY) ## put the code into the form that lint asks for
+format: $(READY) ## format the code and fix what ruff can fix
 	ruff check --fix src tests envs examples benchmarks
 	ruff format src tests envs examples benchmarks
 	snakefmt Snakefile workflow
 
-lock: $(READY) ## write envs/ anew from pyproject.toml
+lock: $(READY) ## write the pinned environments in envs/ from pyproject.toml
 	python envs/lock.py
 
-schema: $(READY) ## write the JSON Schema and the README's config reference anew
+schema: $(READY) ## write the JSON Schema of the config, docs/config.md and docs/columns.md from the code
 	vitbench schema > workflow/schemas/config.schema.json
-	vitbench schema --readme README.md
+	vitbench schema --docs docs
 
 $(READY): envs/venv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "vitbench needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 1; }
-	@echo "Installing exact pins into $(VENV): some minutes, once."
+	@echo "Installing the pinned packages into $(VENV); this takes a few minutes, once."
 	@$(PYTHON) -m venv $(VENV)
 	@python -m pip install --quiet --progress-bar off -r envs/venv.txt
 	@python -m pip install --quiet --no-deps --no-build-isolation --editable .
