@@ -1,4 +1,4 @@
-"""CIFAR-100 and CIFAR-10 as `keras.datasets` has them, and the names of their classes."""
+"""CIFAR-100 and CIFAR-10 from `keras.datasets`, and the names of their classes."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vitbench.config.dataset import Dataset
-from vitbench.data.errors import DataError, error_text
+from vitbench.data.arrays import DataError, error_text
 
 # In the order of the labels (Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images").
 CLASS_NAMES = {
@@ -25,15 +25,19 @@ CLASS_NAMES = {
 
 
 def load_keras_dataset(dataset: Dataset) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Downloaded once into KERAS_HOME; Keras verifies the archive's SHA-256 each time. Raises DataError."""
+    """The arrays and class names of `dataset.name`.
+
+    Keras downloads the archive once into KERAS_HOME and verifies its SHA-256 at each call. Raises DataError.
+    """
     import keras
 
     try:
         (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, dataset.name).load_data()
     except Exception as error:
+        archives = Path(os.environ.get("KERAS_HOME", "~/.keras"), "datasets")
         raise DataError(
-            f"{dataset.name} could not be had: {error_text(error)}; run `snakemake data` once where there is a network, "
-            f"and copy its {Path(os.environ.get('KERAS_HOME', '~/.keras'), 'datasets')}, or let KERAS_HOME point to it"
+            f"{dataset.name} could not be loaded: {error_text(error)}; run `snakemake data` once on a machine with a "
+            f"network and copy its {archives}, or set KERAS_HOME to the folder that contains it"
         ) from error
     arrays = {"x_train": x_train, "y_train": y_train.ravel(), "x_test": x_test, "y_test": y_test.ravel()}
     return arrays, CLASS_NAMES[dataset.name]
