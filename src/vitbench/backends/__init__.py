@@ -1,1 +1,1 @@
-"""The Keras backends. This is the only package that tells them apart: one class per backend behind one interface."""
+"""The Keras backends: one class per backend behind one interface. No other package compares backend names."""

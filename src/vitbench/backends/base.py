@@ -1,5 +1,6 @@
-"""The interface of a backend: all that vitbench does differently on JAX, PyTorch and TensorFlow."""
+"""The interface of a backend: everything that vitbench does differently on JAX, PyTorch and TensorFlow."""
 
+import contextlib
 import importlib.metadata
 import os
 import random
@@ -13,46 +14,62 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-# The attribute of a Keras model that holds a compiled function, and the method that the function runs.
+# The attribute of a Keras model that holds a compiled function → the method of the model that this function runs.
 STEP_FUNCTIONS = {"train_function": "train_step", "test_function": "test_step", "predict_function": "predict_step"}
 
 
 class Backend(ABC):
-    """One Keras backend in this process. Methods import the framework when they are called, never the module.
+    """A Keras backend. A process uses one, for which `vitbench.backends.process.start_backend` calls the methods.
 
-    A subclass sets the class attributes and implements the abstract methods; the others have defaults.
+    To add a backend, write a subclass in a module of this package. Set the class attributes that have no default and
+    implement the abstract methods; override the others where the backend differs. Import the framework inside the
+    methods only, because the class is also used in processes that run another backend or none. Then add a line to
+    `vitbench.backends.registry.BACKENDS` and an environment to `envs/`.
     """
 
     name: ClassVar[str]  # in configs, paths, tables and the registry
     keras_name: ClassVar[str]  # the value of KERAS_BACKEND
     package: ClassVar[str]  # the module that Keras imports for this backend
-    distributions: ClassVar[tuple[str, ...]]  # names under which the package may be installed, in order of preference
-    colour: ClassVar[str]  # of the figures, from Okabe & Ito (2008), "Color Universal Design"
-    marker: ClassVar[str]  # of the figures, as Matplotlib names it
-    has_native_vit: ClassVar[bool] = False  # whether vitbench.models.native has a `<name>_vit` module
+    distributions: ClassVar[tuple[str, ...]]  # names under which the package may be installed, the preferred one first
+    colour: ClassVar[str]  # in figures; from Okabe & Ito (2008), "Color Universal Design"
+    marker: ClassVar[str]  # in figures, as Matplotlib names it
+    has_native_vit: ClassVar[bool] = False  # whether `vitbench.models.native.registry` has a model for it
 
-    # (images (batch, H, W, C), transform (batch, 8)) -> images: a faster affine sampler than the generic one, if any.
+    # Environment variables that turn the compiler off; the audit names the ones that are set.
+    compiler_switches: ClassVar[tuple[str, ...]] = ()
+
+    # Lower-case parts of the errors that this backend raises when memory runs out, and of those among them that mean
+    # the memory of the host. Those of Python, NumPy, C++ and CUDA are known already.
+    memory_errors: ClassVar[tuple[str, ...]] = ()
+    host_memory_errors: ClassVar[tuple[str, ...]] = ()
+
+    # A faster `vitbench.execution.affine.affine_transform` with the same arguments. A subclass that has one defines a
+    # method of this name.
     fused_affine_transform: Callable[[Any, Any], Any] | None = None
 
-    _memory_errors: ClassVar[tuple[str, ...]] = ()  # lower-case words of this backend's out-of-memory errors
-
     def __init__(self) -> None:
-        self._compiled: list[str] = []
+        self._compiled_names: list[str] = []
 
-    # Start
+    # Start. `start_backend` calls these in this order.
 
     def set_variables(self, accelerator: str) -> None:
-        """Sets the environment variables that the framework reads when it is imported."""
+        """Sets the environment variables that the framework reads when it is imported.
+
+        accelerator: auto, gpu or cpu. For cpu the framework must not use a GPU.
+        """
         if accelerator == "cpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
     def configure(self) -> None:
-        """Configures the framework once, right after Keras was imported."""
+        """Configures the framework. Called once, after Keras was imported and before anything is computed."""
         return
 
     @abstractmethod
     def set_precision(self, precision: str) -> None:
-        """Sets the arithmetic of float32 products: TF32 where `precision` is tf32, full float32 where it is float32."""
+        """Sets the arithmetic of float32 matrix products: full float32 for "float32", TF32 for "tf32".
+
+        For "mixed_bfloat16" it is free, since `start_backend` sets the dtype policy.
+        """
 
     # Randomness
 
@@ -64,107 +81,120 @@ class Backend(ABC):
         np.random.seed(seed)
 
     def random_state(self) -> list["np.ndarray"]:
-        """Copies of the states of generators that belong to no layer; empty where there is none."""
+        """Copies of the states of the generators that belong to no layer; empty if the framework has none."""
         return []
 
     def set_random_state(self, state: list["np.ndarray"]) -> None:
         """Restores what `random_state` returned."""
         return
 
-    # Device
+    # Device and memory
 
     @abstractmethod
     def synchronize(self) -> None:
-        """Returns when the device has finished all the work that was submitted."""
+        """Waits until the device has finished all submitted work."""
 
     @abstractmethod
     def device(self) -> dict[str, str | None]:
-        """The device that this process computes on: `type`, cpu or gpu, and the `name` of a GPU."""
+        """The device that this process computes on: `type`, cpu or gpu, and `name`, that of the GPU or None."""
 
     @abstractmethod
     def placement(self, model: "keras.Model") -> str:
-        """Where the weights of `model` are: cpu, gpu, or both, comma-separated."""
+        """Where the trainable weights of `model` are: "cpu", "gpu" or "cpu, gpu"."""
+
+    def peak_memory_bytes(self) -> int | None:
+        """The allocator's peak on the GPU so far, bytes; None on a CPU."""
+        return self._allocator_peak_bytes() if self.device()["type"] == "gpu" else None
+
+    @abstractmethod
+    def _allocator_peak_bytes(self) -> int | None:
+        """The allocator's peak so far, bytes. Called only if the device is a GPU."""
+
+    def is_out_of_memory(self, error: str) -> bool:
+        """Whether `error`, an exception's type and message, means that the memory of the host or device ran out.
+
+        It imports no framework, so it can be called in any process.
+        """
+        python_and_cpp = ("memoryerror", "unable to allocate", "std::bad_alloc")
+        cuda = ("out of memory", "out_of_memory", "status_alloc_failed")
+        errors = (*python_and_cpp, *cuda, *self.memory_errors, *self.host_memory_errors)
+        return any(part in error.lower() for part in errors)
+
+    def is_out_of_host_memory(self, error: BaseException) -> bool:
+        """Whether the memory of the host ran out, so that the same job may succeed on a machine with more."""
+        text = f"{type(error).__name__}: {error}"
+        if isinstance(error, MemoryError):
+            return True
+        if any(part in text.lower() for part in ("std::bad_alloc", *self.host_memory_errors)):
+            return True
+        return self.is_out_of_memory(text) and self.device()["type"] == "cpu"
+
+    # Compilation
+
+    def watch_model(self, model: "keras.Model") -> None:
+        """Starts to count the compilations of `model`, if they are counted per model. Called before its first step."""
+        return
+
+    def compilations(self) -> int:
+        """How often a compiler has run in this process."""
+        return len(self._compiled_names)
+
+    def compiled_names(self) -> list[str]:
+        """The names of the functions that were compiled, oldest first; empty if they are not known."""
+        return list(self._compiled_names)
+
+    def has_compiled_steps(self, model: "keras.Model") -> bool:
+        """Whether a compiler has compiled every step function that `model` has, which must be at least one."""
+        steps = [step for function, step in STEP_FUNCTIONS.items() if getattr(model, function) is not None]
+        return bool(steps) and all(any(step in name for name in self._compiled_names) for step in steps)
+
+    # What is reported
+
+    def version(self) -> str:
+        """The installed version of the framework. Raises importlib.metadata.PackageNotFoundError if there is none."""
+        for distribution in self.distributions:
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                return importlib.metadata.version(distribution)
+        raise importlib.metadata.PackageNotFoundError(self.distributions[0])
 
     @abstractmethod
     def supports_tf32(self) -> bool:
         """Whether the device is an NVIDIA GPU with TF32: compute capability 8.0 (Ampere) or later."""
 
-    def peak_memory_bytes(self) -> int | None:
-        """The allocator's peak on the GPU, bytes; None on a CPU."""
-        return self._allocator_peak_bytes() if self.device()["type"] == "gpu" else None
-
     @abstractmethod
-    def _allocator_peak_bytes(self) -> int | None: ...
-
-    def is_out_of_memory(self, error: str) -> bool:
-        """Whether `error`, an exception's type and message, says that memory ran out, on the host or the device."""
-        words = (
-            *("memoryerror", "unable to allocate", "std::bad_alloc"),  # Python, NumPy, C++
-            *("out of memory", "out_of_memory", "status_alloc_failed"),  # CUDA, cuBLAS, cuDNN
-            *self._memory_errors,
-        )
-        return any(word in error.lower() for word in words)
-
-    def is_out_of_host_memory(self, error: BaseException) -> bool:
-        """Whether the memory of the host ran out, so that the same job may succeed with more."""
-        text = f"{type(error).__name__}: {error}"
-        on_host = isinstance(error, MemoryError) or "std::bad_alloc" in text or "DefaultCPUAllocator" in text
-        return on_host or (self.is_out_of_memory(text) and self.device()["type"] == "cpu")
-
-    # What was executed
-
-    def watch_model(self, model: "keras.Model") -> None:
-        """Starts to count the compilations of `model`, where they are counted per model. Call it before any step."""
-        return
-
-    def compilations(self) -> int:
-        """How often a compiler has run in this process."""
-        return len(self._compiled)
-
-    def compiled_names(self) -> list[str]:
-        """The names of the functions that were compiled, oldest first; empty where they are not known."""
-        return list(self._compiled)
-
-    def has_compiled_steps(self, model: "keras.Model") -> bool:
-        """Whether a compiler has compiled each step function that `model` has."""
-        steps = [step for function, step in STEP_FUNCTIONS.items() if getattr(model, function) is not None]
-        return bool(steps) and all(any(step in name for name in self._compiled) for step in steps)
-
-    def version(self) -> str:
-        """The installed version of the framework."""
-        return importlib.metadata.version(self._installed_distribution())
-
-    def _installed_distribution(self) -> str:
-        installed = {found.metadata["Name"] for found in importlib.metadata.distributions()}
-        return next((name for name in self.distributions if name in installed), self.distributions[0])
+    def allows_tf32(self) -> bool:
+        """Whether the framework is set to compute float32 products in TF32 on a device that supports it."""
 
     def tf32_effective(self) -> bool:
-        """Whether a float32 product on this device may be computed in TF32."""
-        return self.supports_tf32() and self._allows_tf32()
-
-    @abstractmethod
-    def _allows_tf32(self) -> bool: ...
+        """Whether float32 products may be computed in TF32 on this device."""
+        return self.supports_tf32() and self.allows_tf32()
 
     @abstractmethod
     def matmul_precision(self) -> str:
-        """The precision of float32 products in the framework's own words."""
+        """The precision of float32 products, in the framework's own words."""
 
     def threads(self) -> int:
-        """The threads that the framework computes with on a CPU."""
+        """The number of threads that the framework computes with on a CPU."""
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     # Plans
 
     @abstractmethod
     def candidate_plans(self, augmented: bool) -> list[Plan]:
-        """The plans that `tune` compares first, likely winners in front, so that the others are abandoned early."""
+        """The plans that `tune` compares first. The likely fastest comes first, so that slower ones are cut short.
+
+        augmented: whether vitbench augments the model's training images.
+        """
 
     @abstractmethod
     def plan_variations(self, augmented: bool) -> list[dict[str, Any]]:
-        """The changes to the best plan that `tune` then tries in turn, as fields of Plan."""
+        """The changes that `tune` then applies to the best plan, one after the other, as fields of Plan."""
 
     def repeat_batch(self, images: "np.ndarray", labels: "np.ndarray", steps: int) -> Any:
-        """What `fit` takes to train `steps` steps on one batch without drawing or moving one."""
+        """An argument for `fit` that trains `steps` steps on one batch, which stays on the device.
+
+        images: uint8 (batch, H, W, 3). labels: int32 (batch,).
+        """
         import keras
 
         class RepeatedBatch(keras.utils.PyDataset):
@@ -177,3 +207,8 @@ class Backend(ABC):
                 return self.batch
 
         return RepeatedBatch()
+
+
+def join_device_types(types: set[str]) -> str:
+    """ "cpu", "gpu" or "cpu, gpu" from a framework's names of device types, of which any but "cpu" counts as a GPU."""
+    return ", ".join(sorted({"cpu" if name == "cpu" else "gpu" for name in types}))

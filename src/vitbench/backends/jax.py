@@ -1,9 +1,9 @@
-"""JAX: XLA compiles each step."""
+"""JAX, whose steps XLA compiles."""
 
 import os
 from typing import Any
 
-from vitbench.backends.base import Backend
+from vitbench.backends.base import Backend, join_device_types
 from vitbench.backends.plan import Plan
 
 
@@ -12,15 +12,16 @@ class JaxBackend(Backend):
     distributions = ("jax",)
     colour, marker = "#0072b2", "o"
     has_native_vit = True
-    _memory_errors = ("resource_exhausted",)
+    compiler_switches = ("JAX_DISABLE_JIT",)
+    memory_errors = ("resource_exhausted",)
 
     def set_variables(self, accelerator: str) -> None:
         super().set_variables(accelerator)
         if accelerator == "cpu":
             os.environ["JAX_PLATFORMS"] = "cpu"
-        # Allocate memory when it is needed, like torch, and nearly all of the GPU's instead of 75 %.
+        # Like torch, allocate memory when it is needed, and up to nearly all of the GPU's instead of 75 %.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-        if "XLA_CLIENT_MEM_FRACTION" not in os.environ:  # the newer name of the next one; JAX refuses both
+        if "XLA_CLIENT_MEM_FRACTION" not in os.environ:  # newer name of the variable below; JAX refuses both
             os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.95")
 
     def configure(self) -> None:
@@ -28,22 +29,22 @@ class JaxBackend(Backend):
 
         def record(event: str, _seconds: float, **details) -> None:
             if event.endswith("backend_compile_duration"):
-                self._compiled.append(str(details.get("fun_name", "")))
+                self._compiled_names.append(str(details.get("fun_name", "")))
 
         jax.monitoring.register_event_duration_secs_listener(record)
 
     def set_precision(self, precision: str) -> None:
         import jax
 
-        # "default" is TF32 on a GPU. Asked for by the name "tensorfloat32", XLA would not use Triton's products, in
-        # bfloat16 either.
+        # "default" is TF32 on a GPU. With the explicit name "tensorfloat32", XLA does not use Triton's matrix products,
+        # not even for bfloat16.
         jax.config.update("jax_default_matmul_precision", "highest" if precision == "float32" else "default")
 
     def synchronize(self) -> None:
         import jax
 
-        # While fit runs, Keras keeps the state beside the model in a container that JAX does not look into, so wait
-        # for every array that exists.
+        # While fit runs, Keras keeps the state beside the model, in a container that JAX does not traverse. So wait for
+        # every array that exists.
         jax.block_until_ready(jax.live_arrays())
 
     def device(self) -> dict[str, str | None]:
@@ -53,15 +54,15 @@ class JaxBackend(Backend):
         return {"type": "cpu", "name": None} if first.platform == "cpu" else {"type": "gpu", "name": first.device_kind}
 
     def placement(self, model) -> str:
-        platforms = {device.platform for variable in model.trainable_variables for device in variable.value.devices()}
-        return ", ".join(sorted({"cpu" if platform == "cpu" else "gpu" for platform in platforms}))
+        variables = model.trainable_variables
+        return join_device_types({device.platform for variable in variables for device in variable.value.devices()})
 
     def supports_tf32(self) -> bool:
         import jax
 
         if self.device()["type"] == "cpu":
             return False
-        capability = str(getattr(jax.devices()[0], "compute_capability", ""))  # on an AMD GPU a name
+        capability = str(getattr(jax.devices()[0], "compute_capability", ""))  # a name on AMD GPUs
         major = capability.partition(".")[0]
         return major.isdigit() and int(major) >= 8
 
@@ -70,7 +71,7 @@ class JaxBackend(Backend):
 
         return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
 
-    def _allows_tf32(self) -> bool:
+    def allows_tf32(self) -> bool:
         return self.matmul_precision() != "highest"
 
     def matmul_precision(self) -> str:

@@ -1,21 +1,25 @@
-"""Imports Keras without the optional packages that it would import only because they are installed."""
+"""Imports Keras without the packages that it would import only because they are installed."""
 
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-OPTIONAL_PACKAGES = ("matplotlib", "pandas", "sklearn")  # image galleries, data frames and wrappers, which no step uses
+OPTIONAL_PACKAGES = (
+    "matplotlib",
+    "pandas",
+    "sklearn",
+)  # for image galleries, data frames and wrappers; no step uses them
 
 
 @contextmanager
 def lean_import(other_backends: Iterable[str]) -> Iterator[None]:
-    """Hides the optional packages and the packages `other_backends` from what is imported in the block.
+    """Hides the optional packages and the packages `other_backends` from the imports in the block.
 
-    JAX is among them on the other backends, since Keras imports it for Orbax checkpoints. They take a third of Keras'
-    import time. After the block each can be imported.
+    They take a third of Keras' import time. JAX is among them on the other backends, where Keras imports it for Orbax
+    checkpoints. After the block every package can be imported.
     """
     hidden = [name for name in (*OPTIONAL_PACKAGES, *other_backends) if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # the import system takes None for a module that does not exist
+    sys.modules.update(dict.fromkeys(hidden))  # None makes the import system raise ModuleNotFoundError
     try:
         yield
     finally:

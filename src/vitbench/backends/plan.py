@@ -1,4 +1,4 @@
-"""How the steps of a model are executed: what `tune` chooses, and what the example does."""
+"""The plan: how the steps of a model are executed."""
 
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -6,14 +6,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Plan:
-    """How the steps of a model are executed. The defaults are the example's.
+    """How the steps of a model are executed. The defaults are those of the Keras example.
 
     jit_compile: the argument of `keras.Model.compile`. "auto" leaves the choice to Keras, which does not compile a
-        model with a layer that declares no jit support; True overrules such layers.
-    augmentation: "layers" of Keras inside the model; "sampler", the same layers with a faster image sampler; or
-        "outside", NumPy code that augments each batch when it is drawn.
-    input_pipeline: "batches" drawn by NumPy; "arrays" from which tf.data draws, on TensorFlow; or "device", batches drawn on
-        the device, which holds all images.
+        model that has a layer without jit support; True compiles it all the same.
+    augmentation: "layers", Keras layers in the model; "sampler", the same layers with a faster image sampler; or
+        "outside", NumPy code that augments each batch before it reaches the model.
+    input_pipeline: "batches", gathered by NumPy; "arrays", from which tf.data gathers the batches, on TensorFlow; or
+        "device", where all images are on the device and batches are gathered there.
     steps_per_execution: the argument of `keras.Model.compile`.
     """
 

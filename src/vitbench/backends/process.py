@@ -12,15 +12,15 @@ WITHOUT_GPU = (
     "The example at full size takes days on a CPU; `snakemake estimate` measures how many. To continue without a GPU, "
     "add --config accelerator=cpu; for a first look in minutes, run `make demo`"
 )
-_started: list[Backend] = []
+_started: list[Backend] = []  # at most one
 
 
 class DeviceError(UserError):
-    """The device that the config asks for does not exist."""
+    """The machine has no GPU, but the config asks for one."""
 
 
 def choose_backend(name: str) -> Backend:
-    """Chooses the backend that Keras will use in this process, without importing it."""
+    """Chooses the backend that Keras will use in this process, without importing it. Raises KeyError if unknown."""
     backend = get_backend(name)
     os.environ["KERAS_BACKEND"] = backend.keras_name
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
@@ -30,8 +30,12 @@ def choose_backend(name: str) -> Backend:
 def start_backend(name: str, precision: str, accelerator: str, allow_cpu: bool = False) -> float:
     """Imports Keras on backend `name`, sets `precision` and returns the seconds that the import took.
 
-    Call it once per process, before anything imports Keras. Raises DeviceError if there is no GPU and `accelerator` is
-    gpu, or auto without `allow_cpu`.
+    Call it once per process, before anything imports Keras.
+
+    precision: float32, tf32 or mixed_bfloat16. accelerator, allow_cpu: as in the config.
+
+    Raises DeviceError if there is no GPU and `accelerator` is gpu, or auto without `allow_cpu`. Raises RuntimeError if
+    Keras was imported before, on another backend.
     """
     backend = choose_backend(name)
     backend.set_variables(accelerator)
@@ -53,16 +57,16 @@ def start_backend(name: str, precision: str, accelerator: str, allow_cpu: bool =
 
 
 def current_backend() -> Backend:
-    """The backend that Keras runs on in this process."""
+    """The backend of this process. In a process that did not start one, it is the first that uses Keras' backend."""
     if _started:
         return _started[0]
     import keras
 
-    return get_backend(keras.backend.backend())
+    return next(backend for backend in map(get_backend, BACKENDS) if backend.keras_name == keras.backend.backend())
 
 
 def is_machine_failure(error: BaseException) -> bool:
-    """Whether `error` comes from this machine and not from the job: a missing GPU, or too little host memory."""
+    """Whether `error` is due to this machine and not to the job: a missing GPU, or too little host memory."""
     if isinstance(error, DeviceError | MemoryError):
         return True
     return bool(_started) and _started[0].is_out_of_host_memory(error)

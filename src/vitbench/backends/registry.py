@@ -1,4 +1,4 @@
-"""The known backends by name. A new backend is a class in this package, a line here and an environment in `envs/`."""
+"""The registered backends by name. `Backend` in `vitbench.backends.base` says how to add one."""
 
 import importlib
 from functools import cache
@@ -14,12 +14,12 @@ BACKENDS = {  # name in configs → module:class
 
 @cache
 def get_backend(name: str) -> Backend:
-    """The one instance of this process. It imports no framework. Raises KeyError if `name` is not registered."""
-    module, _, cls = BACKENDS[name].partition(":")
-    return getattr(importlib.import_module(module), cls)()
+    """The backend `name`, one instance per process. No framework is imported. Raises KeyError for an unknown name."""
+    module, _, class_name = BACKENDS[name].partition(":")
+    return getattr(importlib.import_module(module), class_name)()
 
 
 def backend_position(name: str) -> tuple[int, str]:
-    """A sort key: registered backends first, in the order of the registry, then the others by name."""
+    """A sort key: registered backends in the order of the registry, then any others by name."""
     names = list(BACKENDS)
     return (names.index(name) if name in names else len(names)), name

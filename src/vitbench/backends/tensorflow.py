@@ -1,9 +1,9 @@
-"""TensorFlow: graphs, optionally compiled by XLA."""
+"""TensorFlow, whose steps are traced as graphs and may be compiled by XLA."""
 
 from collections.abc import Callable
 from typing import Any
 
-from vitbench.backends.base import STEP_FUNCTIONS, Backend
+from vitbench.backends.base import STEP_FUNCTIONS, Backend, join_device_types
 from vitbench.backends.plan import Plan
 
 
@@ -11,10 +11,10 @@ class TensorflowBackend(Backend):
     name = keras_name = package = "tensorflow"
     distributions = ("tensorflow", "tensorflow-cpu", "tensorflow_cpu")
     colour, marker = "#009e73", "^"
-    _memory_errors = ("resource_exhausted", "resourceexhaustederror", "dst tensor is not initialized")
+    memory_errors = ("resource_exhausted", "resourceexhaustederror", "dst tensor is not initialized")
 
     def configure(self) -> None:
-        """Keeps TensorFlow from reserving the whole GPU."""
+        """Keeps TensorFlow from reserving all memory of the GPU."""
         import tensorflow as tf
 
         for gpu in tf.config.list_physical_devices("GPU"):
@@ -44,7 +44,7 @@ class TensorflowBackend(Backend):
 
     def placement(self, model) -> str:
         types = {variable.value.device.rsplit(":", 2)[-2].lower() for variable in model.trainable_variables}
-        return ", ".join(sorted({"cpu" if name == "cpu" else "gpu" for name in types}))
+        return join_device_types(types)
 
     def supports_tf32(self) -> bool:
         import tensorflow as tf
@@ -59,16 +59,16 @@ class TensorflowBackend(Backend):
         return tf.config.experimental.get_memory_info("GPU:0")["peak"]
 
     def watch_model(self, model) -> None:
-        """Records each time TensorFlow traces a step of `model`.
+        """Counts how often TensorFlow traces a step of `model`.
 
-        XLA compiles a traced step once per shape of batch, which cannot be seen from here.
+        XLA then compiles a traced step once per batch shape, which cannot be observed from here.
         """
         import tensorflow as tf
 
         def watch(name: str, step: Callable) -> Callable:
             def traced_step(data):
                 if tf.inside_function():
-                    self._compiled.append(name)
+                    self._compiled_names.append(name)
                 return step(data)
 
             return traced_step
@@ -76,13 +76,13 @@ class TensorflowBackend(Backend):
         for name in STEP_FUNCTIONS.values():
             setattr(model, name, watch(name, getattr(model, name)))
 
-    def _allows_tf32(self) -> bool:
+    def allows_tf32(self) -> bool:
         import tensorflow as tf
 
         return tf.config.experimental.tensor_float_32_execution_enabled()
 
     def matmul_precision(self) -> str:
-        return "tensorfloat32" if self._allows_tf32() else "float32"
+        return "tensorfloat32" if self.allows_tf32() else "float32"
 
     def candidate_plans(self, augmented: bool) -> list[Plan]:
         compiled, plain = Plan(jit_compile=True), Plan(jit_compile=False)
@@ -91,14 +91,14 @@ class TensorflowBackend(Backend):
         return [plain, Plan(jit_compile=False, augmentation="sampler"), Plan(jit_compile=True, augmentation="sampler")]
 
     def plan_variations(self, augmented: bool) -> list[dict[str, Any]]:
-        """TensorFlow reads its input from the host, wherever the images are."""
+        """Keras feeds TensorFlow from the host in any case, so images on the device would not help."""
         outside = [{"augmentation": "outside", "input_pipeline": "batches"}] if augmented else []
         return [{"input_pipeline": "arrays"}, {"steps_per_execution": 8}, *outside]
 
     def repeat_batch(self, images, labels, steps: int) -> Any:
         import tensorflow as tf
 
-        def with_any_batch_size(*tensors):  # like the batches that Keras draws; otherwise the step is traced again
+        def with_any_batch_size(*tensors):  # the signature of other batches; a fixed size would be traced again
             return tuple(tf.compat.v1.placeholder_with_default(x, [None, *x.shape[1:]]) for x in tensors)
 
         return tf.data.Dataset.from_tensors((images, labels)).map(with_any_batch_size).cache().repeat(steps)

@@ -1,10 +1,10 @@
-"""PyTorch: eager, or compiled by torch.compile."""
+"""PyTorch, whose steps run eagerly or are compiled by torch.compile."""
 
 import os
 import sys
 from typing import Any
 
-from vitbench.backends.base import Backend
+from vitbench.backends.base import Backend, join_device_types
 from vitbench.backends.plan import Plan
 from vitbench.system.scratch import scratch_folder
 
@@ -14,13 +14,15 @@ class TorchBackend(Backend):
     distributions = ("torch",)
     colour, marker = "#d55e00", "s"
     has_native_vit = True
-    _memory_errors = ("outofmemoryerror", "defaultcpuallocator: ")
+    compiler_switches = ("TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE")
+    memory_errors = ("outofmemoryerror",)
+    host_memory_errors = ("defaultcpuallocator: ",)
 
     def set_variables(self, accelerator: str) -> None:
         super().set_variables(accelerator)
         if accelerator == "cpu":
-            os.environ["KERAS_TORCH_DEVICE"] = "cpu"  # otherwise Keras takes Apple's GPU
-        if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:  # a shared cache would make the next startup warm
+            os.environ["KERAS_TORCH_DEVICE"] = "cpu"  # otherwise Keras would use Apple's GPU
+        if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:  # a shared cache would shorten later startup times
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(scratch_folder())
 
     def set_precision(self, precision: str) -> None:
@@ -36,7 +38,7 @@ class TorchBackend(Backend):
         torch.manual_seed(seed)
 
     def random_state(self) -> list:
-        """The CPU's generator and each GPU's: Keras' dropout draws from them."""
+        """The states of the generators of the CPU and each GPU, which Keras' dropout draws from."""
         import numpy as np
         import torch
 
@@ -46,9 +48,9 @@ class TorchBackend(Backend):
         import torch
 
         if state:
-            of_cpu, *of_gpus = (torch.from_numpy(values) for values in state)
-            torch.set_rng_state(of_cpu)
-            for number, values in enumerate(of_gpus[: torch.cuda.device_count()]):
+            cpu_state, *gpu_states = (torch.from_numpy(values) for values in state)
+            torch.set_rng_state(cpu_state)
+            for number, values in enumerate(gpu_states[: torch.cuda.device_count()]):
                 torch.cuda.set_rng_state(values, number)
 
     def synchronize(self) -> None:
@@ -65,8 +67,7 @@ class TorchBackend(Backend):
         return {"type": "cpu", "name": None}
 
     def placement(self, model) -> str:
-        types = {variable.value.device.type for variable in model.trainable_variables}
-        return ", ".join(sorted({"cpu" if name == "cpu" else "gpu" for name in types}))
+        return join_device_types({variable.value.device.type for variable in model.trainable_variables})
 
     def supports_tf32(self) -> bool:
         import torch
@@ -81,14 +82,14 @@ class TorchBackend(Backend):
         return torch.cuda.max_memory_allocated()
 
     def compilations(self) -> int:
-        """How often Dynamo has compiled a frame, recompilations included."""
+        """How often Dynamo has compiled a frame, recompilations included. It does not name the frames."""
         utils = sys.modules.get("torch._dynamo.utils")
         return utils.counters["frames"]["ok"] if utils else 0
 
     def has_compiled_steps(self, model) -> bool:
         return self.compilations() > 0
 
-    def _allows_tf32(self) -> bool:
+    def allows_tf32(self) -> bool:
         import torch
 
         return torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
@@ -110,22 +111,20 @@ class TorchBackend(Backend):
         return [Plan(jit_compile=False, augmentation="sampler"), plain, Plan(jit_compile=True, augmentation="sampler")]
 
     def plan_variations(self, augmented: bool) -> list[dict[str, Any]]:
-        """Keras runs one step per execution on torch, so there is nothing to vary there."""
-        return [
-            {"input_pipeline": "device"},
-            *([{"augmentation": "outside", "input_pipeline": "batches"}] if augmented else []),
-        ]
+        """On torch, Keras always runs one step per execution, so that is not varied."""
+        outside = [{"augmentation": "outside", "input_pipeline": "batches"}] if augmented else []
+        return [{"input_pipeline": "device"}, *outside]
 
     def fused_affine_transform(self, images, transform):
-        """One call of grid_sample for the whole batch, where Keras takes about fifty operations for each image."""
+        """One call of grid_sample for the whole batch, where Keras runs about fifty operations for each image."""
         import torch
 
         height, width = images.shape[1:3]
         columns = torch.arange(width, dtype=transform.dtype, device=transform.device)
         rows = torch.arange(height, dtype=transform.dtype, device=transform.device)[:, None]
         a0, a1, a2, b0, b1, b2 = (transform[:, i, None, None] for i in range(6))
-        across, down = a0 * columns + a1 * rows + a2, b0 * columns + b1 * rows + b2
-        # grid_sample counts from −1 at the left (upper) edge of the image to 1 at the right (lower) one.
-        grid = torch.stack([(2 * across + 1) / width - 1, (2 * down + 1) / height - 1], dim=-1).to(images.dtype)
+        x, y = a0 * columns + a1 * rows + a2, b0 * columns + b1 * rows + b2
+        # The coordinates of grid_sample run from −1 at the left or upper edge of the image to 1 at the opposite edge.
+        grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1).to(images.dtype)
         options = {"mode": "bilinear", "padding_mode": "reflection", "align_corners": False}
         return torch.nn.functional.grid_sample(images.permute(0, 3, 1, 2), grid, **options).permute(0, 2, 3, 1)

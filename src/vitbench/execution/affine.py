@@ -1,7 +1,7 @@
-"""How an affine map is applied to images: the same bilinear sampling as Keras' layers do, in fewer operations.
+"""Applies affine transforms to images: the bilinear sampling of Keras' augmentation layers, in fewer operations.
 
-On torch Keras takes the images of a batch one by one, in some fifty operations each; on JAX it interpolates between
-channels, too. Here a batch is one call of grid_sample on torch, and four gathers elsewhere.
+On torch, Keras transforms the images of a batch one by one, with about fifty operations each; on JAX it interpolates
+between channels as well. Here a batch takes one call where the backend has a fused sampler, and four gathers elsewhere.
 """
 
 from types import ModuleType
@@ -13,71 +13,73 @@ import numpy as np
 from vitbench.backends.process import current_backend
 
 
-def share_generator(layer: keras.layers.Layer, twin: keras.layers.Layer) -> keras.layers.Layer:
-    """`twin`, made to draw from the same generator as `layer`, but to sample by `affine`.
+def use_affine_sampler(copy: keras.layers.Layer, original: keras.layers.Layer) -> keras.layers.Layer:
+    """Makes the augmentation layer `copy` draw from the generator of `original` but sample by `affine_transform`.
 
-    It is turned off if `layer` has been.
+    A call that was replaced on `original`, as in deterministic mode, is replaced on the copy as well. Returns `copy`.
     """
-    if turned_off := vars(layer).get("call"):
-        twin.call = turned_off
-    if hasattr(layer, "generator"):
-        twin.generator = layer.generator
-    twin.backend = _Sampling(twin.backend)
-    twin.supports_jit = True
-    return twin
+    if replaced_call := vars(original).get("call"):
+        copy.call = replaced_call
+    if hasattr(original, "generator"):
+        copy.generator = original.generator
+    copy.backend = _AffineBackend(copy.backend)
+    copy.supports_jit = True
+    return copy
 
 
-class _Sampling:
-    """A backend as Keras' layers see it, with another image.affine_transform."""
+class _AffineBackend:
+    """The backend object that a Keras layer computes with, except for `image.affine_transform`."""
 
     def __init__(self, backend: Any):
-        self._other, self.image = backend, self
+        self._wrapped = backend  # Keras reads the attribute _backend, so this one must have another name
+        self.image = self
 
     def __getattr__(self, name: str):
-        return getattr(self._other, name)
+        return getattr(self._wrapped, name)
 
     def affine_transform(self, images, transform, fill_mode="reflect", interpolation="bilinear", **_unused):
         if (fill_mode, interpolation) != ("reflect", "bilinear"):
-            raise ValueError(
-                f"only bilinear sampling of mirrored images is done here, not {interpolation}, {fill_mode}"
-            )
+            raise ValueError(f"the sampler is bilinear and mirrors edges; it cannot do {interpolation}, {fill_mode}")
         return affine_transform(images, transform)
 
 
 def affine_transform(images, transform):
-    """(batch, H, W, C) sampled bilinearly; beyond its edge an image is mirrored, the edge pixel repeated.
+    """Samples images (batch, H, W, C) bilinearly. Beyond its edge an image is mirrored, with the edge pixel repeated.
 
-    transform (batch, 8): a0 a1 a2 b0 b1 b2 and two that are not looked at; the pixel in column x and row y is taken
-    from column a0·x + a1·y + a2 and row b0·x + b1·y + b2.
+    transform: (batch, 8), a0 a1 a2 b0 b1 b2 and two values that are ignored. The pixel in column x and row y is sampled
+    at column a0·x + a1·y + a2 and row b0·x + b1·y + b2.
     """
     if fused := current_backend().fused_affine_transform:
         return fused(images, transform)
     return sample_bilinear(images, transform, keras.ops, lambda x: keras.ops.cast(x, "int32"))
 
 
-def sample_bilinear(images, transform, ops: ModuleType, integers):
-    """The same with the array functions of `ops`, keras.ops or numpy; `integers` makes whole floats to integers."""
+def sample_bilinear(images, transform, ops: ModuleType, to_int):
+    """`affine_transform` with the array functions of `ops`, keras.ops or numpy.
+
+    to_int: converts floats with integer values to integers.
+    """
     batch, height, width, channels = images.shape
     columns = np.arange(width, dtype=np.float32)[None, None, :]
     rows = np.arange(height, dtype=np.float32)[None, :, None]
     a0, a1, a2, b0, b1, b2 = (transform[:, i, None, None] for i in range(6))
-    across, down = a0 * columns + a1 * rows + a2, b0 * columns + b1 * rows + b2
-    left, top = ops.floor(across), ops.floor(down)
-    to_right, to_bottom = (across - left)[..., None], (down - top)[..., None]
-    count = batch if batch is not None else ops.shape(images)[0]
-    flat = ops.reshape(images, (-1, channels))
-    first = height * width * ops.reshape(ops.arange(0, count), (-1, 1, 1))
+    x, y = a0 * columns + a1 * rows + a2, b0 * columns + b1 * rows + b2
+    left, top = ops.floor(x), ops.floor(y)
+    right_weight, bottom_weight = (x - left)[..., None], (y - top)[..., None]
+    n = batch if batch is not None else ops.shape(images)[0]
+    pixels = ops.reshape(images, (-1, channels))
+    first_pixel = height * width * ops.reshape(ops.arange(0, n), (-1, 1, 1))
 
-    def pixels(row, column):
-        place = first + integers(_mirrored(row, height, ops)) * width + integers(_mirrored(column, width, ops))
-        return ops.take(flat, place, axis=0)
+    def gather(row, column):
+        row, column = to_int(_mirror(row, height, ops)), to_int(_mirror(column, width, ops))
+        return ops.take(pixels, first_pixel + row * width + column, axis=0)
 
-    upper = pixels(top, left) * (1 - to_right) + pixels(top, left + 1) * to_right
-    lower = pixels(top + 1, left) * (1 - to_right) + pixels(top + 1, left + 1) * to_right
-    return upper * (1 - to_bottom) + lower * to_bottom
+    upper = gather(top, left) * (1 - right_weight) + gather(top, left + 1) * right_weight
+    lower = gather(top + 1, left) * (1 - right_weight) + gather(top + 1, left + 1) * right_weight
+    return upper * (1 - bottom_weight) + lower * bottom_weight
 
 
-def _mirrored(place, size: int, ops: ModuleType):
-    """… 2 1 0 | 0 1 2 … size − 1 | size − 1 …"""
-    place = ops.mod(place, 2.0 * size)
-    return ops.minimum(place, 2.0 * size - 1 - place)
+def _mirror(index, size: int, ops: ModuleType):
+    """Maps any index into the image: … 2 1 0 | 0 1 2 … size − 1 | size − 1 …"""
+    index = ops.mod(index, 2.0 * size)
+    return ops.minimum(index, 2.0 * size - 1 - index)

@@ -1,36 +1,33 @@
-"""Assembles the model that a plan describes from the parts of a model."""
-
-from typing import TYPE_CHECKING
+"""Assembles the parts of a model into the compiled Keras model that a plan describes."""
 
 import keras
 
 from vitbench.backends.plan import Plan
 from vitbench.backends.process import current_backend
-from vitbench.execution.affine import share_generator
+from vitbench.execution.affine import use_affine_sampler
 from vitbench.execution.audit import NotAsPlannedError
-
-if TYPE_CHECKING:
-    from vitbench.models.registry import ModelParts
+from vitbench.models.registry import ModelParts
 
 
-def assemble(parts: "ModelParts", plan: Plan, optimizer: keras.optimizers.Optimizer) -> keras.Model:
-    """The compiled model of raw images (batch, H, W, 3), 0–255, to logits in float32, executed as `plan` says.
+def assemble(parts: ModelParts, plan: Plan, optimizer: keras.optimizers.Optimizer) -> keras.Model:
+    """The compiled model from raw images (batch, H, W, 3), 0–255, to float32 logits (batch, classes).
 
-    Where augmentation is outside, the training images come resized already; the model takes both.
+    If `plan` augments outside the model, the training images arrive resized already; the model accepts both sizes.
+    Raises NotAsPlannedError if Keras does not accept jit_compile=True.
     """
     shape = (None, None, 3) if plan.augmentation == "outside" else parts.input_shape
     x = images = keras.Input(shape, name="raw_images")
-    for layer in (*parts.preprocessing, *_augmentation(parts, plan)):
+    for layer in (*parts.preprocessing, *_augmentation_layers(parts, plan)):
         x = layer(x)
     logits = parts.classifier(x)
-    if logits.dtype != "float32":  # the loss and the metrics are not computed in less
+    if logits.dtype != "float32":  # loss and metrics are computed in float32 at every precision
         logits = keras.layers.Activation("linear", dtype="float32", name="logits_in_float32")(logits)
     model = keras.Model(images, logits, name=f"{parts.classifier.name}_on_raw_images")
     classes = model.output_shape[-1]
-    refusing = [layer for layer in model._flatten_layers() if not layer.supports_jit]
-    model.layers_without_jit = tuple(sorted({layer.name for layer in refusing}))
+    layers_without_jit = [layer for layer in model._flatten_layers() if not layer.supports_jit]
+    model.layers_without_jit = tuple(sorted({layer.name for layer in layers_without_jit}))
     if plan.jit_compile is True:
-        for layer in refusing:
+        for layer in layers_without_jit:
             layer.supports_jit = True
     model.compile(
         optimizer=optimizer,
@@ -43,26 +40,27 @@ def assemble(parts: "ModelParts", plan: Plan, optimizer: keras.optimizers.Optimi
         steps_per_execution=plan.steps_per_execution,
     )
     current_backend().watch_model(model)
-    for layer in refusing:
-        layer.supports_jit = False  # for what else is assembled from the same parts
+    for layer in layers_without_jit:
+        layer.supports_jit = False  # so that the same parts can be assembled again by another plan
     if plan.jit_compile is True and not model.jit_compile:
         raise NotAsPlannedError("the plan says jit_compile=True, but Keras turned it off")
     return model
 
 
-def _augmentation(parts: "ModelParts", plan: Plan) -> list:
-    """The augmentation that is in the model."""
+def _augmentation_layers(parts: ModelParts, plan: Plan) -> list[keras.layers.Layer]:
+    """The augmentation layers that belong to the model under `plan`."""
     if plan.augmentation == "layers":
         return parts.augmentation
     if plan.augmentation == "outside":
         return []
-    return [share_generator(*pair) for pair in zip(parts.augmentation, parts.twins(), strict=True)]
+    pairs = zip(parts.build_augmentation(), parts.augmentation, strict=True)
+    return [use_affine_sampler(copy, original) for copy, original in pairs]
 
 
-def resolve_plan(plan: Plan, parts: "ModelParts") -> Plan:
-    """What decides the numbers that `plan` computes where nothing is left to chance, augmentation being off.
+def resolve_plan(plan: Plan, parts: ModelParts) -> Plan:
+    """The plan that remains of `plan` in deterministic mode, without augmentation and with "auto" resolved by Keras.
 
-    Keras' own choice for `parts` stands in place of "auto".
+    Two plans with the same result compute the same numbers.
     """
     jit_compile = bool(assemble(parts, plan, keras.optimizers.SGD()).jit_compile)
     outside = plan.augmentation == "outside" and parts.augmentation

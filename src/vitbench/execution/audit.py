@@ -1,4 +1,4 @@
-"""The execution audit: what the libraries report that they executed, and an error where that is not as planned."""
+"""The execution audit: what the libraries report that they executed, and an error if that is not what was planned."""
 
 import os
 import sys
@@ -9,13 +9,13 @@ from vitbench.backends.process import current_backend
 
 
 class NotAsPlannedError(Exception):
-    """Something else was executed than the plan says; the message says what, and why if that is known."""
+    """The libraries executed something other than the plan. The message says what and, if known, why."""
 
 
 def audit_model(model: keras.Model) -> dict:
-    """What the steps of `model` have been executed with so far, to be compared with the audits of other rows.
+    """What the steps of `model` have been executed with so far. Two rows differ in execution if their audits differ.
 
-    jit_compile_resolved is what Keras decided, jit_compile_effective whether a compiler then compiled the step.
+    jit_compile_resolved: what Keras decided. jit_compile_effective: whether a compiler then compiled the step.
     """
     backend = current_backend()
     return {
@@ -23,7 +23,7 @@ def audit_model(model: keras.Model) -> dict:
         "jit_compile_resolved": bool(model.jit_compile),
         "jit_compile_effective": bool(model.jit_compile) and backend.has_compiled_steps(model),
         "layers_without_jit": list(model.layers_without_jit),
-        "attention": _attention(model),
+        "attention": _attention_paths(model),
         "weights_on": backend.placement(model),
     }
 
@@ -45,15 +45,14 @@ def audit_process() -> dict:
 
 
 def check_execution(model: keras.Model) -> None:
-    """Raises NotAsPlannedError if the step should be compiled and is not, or if the weights are not on the device.
+    """Raises NotAsPlannedError if a step that should be compiled was not, or if the weights are not on the device.
 
     Call it after a step. `assemble` checks that Keras accepts jit_compile=True.
     """
     backend = current_backend()
     if model.jit_compile and not backend.has_compiled_steps(model):
-        switches = ("JAX_DISABLE_JIT", "TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE")
-        known = [f"{name}={os.environ[name]}" for name in switches if name in os.environ]
-        reason = f" ({', '.join(known)} is set)" if known else ""
+        switches = [f"{name}={os.environ[name]}" for name in backend.compiler_switches if name in os.environ]
+        reason = f" ({', '.join(switches)} is set)" if switches else ""
         raise NotAsPlannedError(f"the plan compiles the step, but {backend.name} ran it without compiling it{reason}")
     device, placement = backend.device()["type"], backend.placement(model)
     if placement != device:
@@ -61,45 +60,48 @@ def check_execution(model: keras.Model) -> None:
 
 
 class CompilationWatch:
-    """Counts what the backend compiles from now on, for the part of a job in which it should compile nothing."""
+    """Counts the compilations since it was created, for the part of a job that should not compile anything."""
 
     def __init__(self):
         backend = current_backend()
-        self.before, self.names_before = backend.compilations(), len(backend.compiled_names())
+        self._count_before = backend.compilations()
+        self._names_before = len(backend.compiled_names())
 
     def count(self) -> int:
-        return current_backend().compilations() - self.before
+        return current_backend().compilations() - self._count_before
 
     def check(self, where: str) -> None:
         """Raises NotAsPlannedError if anything was compiled; `where` completes "compiled again …"."""
-        if count := self.count():
-            backend, times = current_backend(), "once" if count == 1 else f"{count} times"
-            names = ", ".join(dict.fromkeys(backend.compiled_names()[self.names_before :]))
-            compiled = f" ({names})" if names else ""
-            raise NotAsPlannedError(
-                f"{backend.name} compiled again, {times}{compiled}, {where}: the timed steps are not a steady state"
-            )
+        count = self.count()
+        if not count:
+            return
+        backend, times = current_backend(), "once" if count == 1 else f"{count} times"
+        names = ", ".join(dict.fromkeys(backend.compiled_names()[self._names_before :]))
+        functions = f" ({names})" if names else ""
+        raise NotAsPlannedError(
+            f"{backend.name} compiled again, {times}{functions}, {where}: the timed steps are not a steady state"
+        )
 
 
-def _attention(model: keras.Model) -> str | None:
-    """What the attention layers compute with: dot_product_attention, which may be fused, or einsum and softmax.
+def _attention_paths(model: keras.Model) -> str | None:
+    """How the attention layers compute: "dot_product_attention", which may be fused, or "einsum and softmax".
 
-    Found by running each layer on one image's worth of zeros and seeing what it calls.
+    Keras does not report it, so each layer is called once on two tokens of zeros while its calls are watched.
     """
     paths = set()
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.MultiHeadAttention) and layer.built:
-            paths.add("dot_product_attention" if _calls_fused(layer) else "einsum and softmax")
+            paths.add("dot_product_attention" if _calls_dot_product_attention(layer) else "einsum and softmax")
     return ", ".join(sorted(paths)) or None
 
 
-def _calls_fused(layer: keras.layers.MultiHeadAttention) -> bool:
+def _calls_dot_product_attention(layer: keras.layers.MultiHeadAttention) -> bool:
     ops, called = sys.modules[keras.layers.MultiHeadAttention.__module__].ops, []
-    fused = ops.dot_product_attention
+    original = ops.dot_product_attention
 
     def watched(*arguments, **options):
         called.append(True)
-        return fused(*arguments, **options)
+        return original(*arguments, **options)
 
     width = layer.get_build_config()["shapes_dict"]["query_shape"][-1]
     ops.dot_product_attention = watched
@@ -107,5 +109,5 @@ def _calls_fused(layer: keras.layers.MultiHeadAttention) -> bool:
         tokens = keras.ops.zeros((1, 2, width))
         layer(tokens, tokens)
     finally:
-        ops.dot_product_attention = fused
+        ops.dot_product_attention = original
     return bool(called)

@@ -1,21 +1,17 @@
-"""The ways in which the batches of a plan are drawn. Which images make up which batch is the same in all of them."""
-
-from typing import TYPE_CHECKING
+"""The input pipelines: how the batches reach the model. All of them make up the same batches from the same images."""
 
 import keras
 import numpy as np
 
+from vitbench.backends.plan import Plan
 from vitbench.data.batches import Batches
 from vitbench.data.resize import resize_bilinear
 from vitbench.execution.affine import sample_bilinear
-
-if TYPE_CHECKING:
-    from vitbench.backends.plan import Plan
-    from vitbench.models.registry import ModelParts
+from vitbench.models.registry import ModelParts
 
 
-def build_input_pipeline(batches: Batches, plan: "Plan", parts: "ModelParts") -> Batches:
-    """`batches` of raw images, drawn in the way that `plan` says."""
+def build_input_pipeline(batches: Batches, plan: Plan, parts: ModelParts) -> Batches:
+    """`batches` of raw images, drawn and augmented as `plan` says."""
     arguments = batches.images, batches.labels, batches.batch_size, batches.seed, batches.steps
     if plan.augmentation == "outside":
         return AugmentedBatches(*arguments, parts=parts)
@@ -25,42 +21,45 @@ def build_input_pipeline(batches: Batches, plan: "Plan", parts: "ModelParts") ->
 
 
 class DeviceBatches(Batches):
-    """Draws on the device, which holds all images."""
+    """Copies all images to the device and gathers the batches there."""
 
     def __init__(self, images, labels, *arguments):
         super().__init__(images, labels, *arguments)
-        self._held = [keras.ops.convert_to_tensor(np.asarray(array)) for array in (images, labels)]
+        self._tensors = [keras.ops.convert_to_tensor(np.asarray(array)) for array in (images, labels)]
 
     def __getitem__(self, step: int):
-        chosen = keras.ops.convert_to_tensor(self._chosen(step))
-        return tuple(keras.ops.take(array, chosen, axis=0) for array in self._held)
+        indices = keras.ops.convert_to_tensor(self._indices(step))
+        return tuple(keras.ops.take(tensor, indices, axis=0) for tensor in self._tensors)
 
 
 class TfDataBatches(Batches):
-    """Leaves the drawing to tf.data, which is told the order once per epoch. For TensorFlow."""
+    """Lets tf.data gather the batches, in an order that it gets once per epoch. For TensorFlow."""
 
     def __init__(self, images, labels, *arguments):
         import tensorflow as tf
 
         super().__init__(images, labels, *arguments)
-        with tf.device("cpu:0"):  # where tf.data works
-            self._held = [tf.constant(np.asarray(array)) for array in (images, labels)]
+        with tf.device("cpu:0"):  # tf.data runs on the host
+            self._tensors = [tf.constant(np.asarray(array)) for array in (images, labels)]
 
-    def fed(self):
+    def fit_input(self):
         import tensorflow as tf
 
-        def order():
-            yield np.concatenate([self._chosen(step) for step in range(len(self))])
+        def epoch_order():
+            yield np.concatenate([self._indices(step) for step in range(len(self))])
 
-        orders = tf.data.Dataset.from_generator(order, output_signature=tf.TensorSpec([None], tf.int64))
-        drawn = orders.unbatch().batch(self.batch_size).map(lambda i: tuple(tf.gather(held, i) for held in self._held))
-        return drawn.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(tf.data.AUTOTUNE)
+        def gather(indices):
+            return tuple(tf.gather(tensor, indices) for tensor in self._tensors)
+
+        orders = tf.data.Dataset.from_generator(epoch_order, output_signature=tf.TensorSpec([None], tf.int64))
+        batches = orders.unbatch().batch(self.batch_size).map(gather)
+        return batches.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(tf.data.AUTOTUNE)
 
 
 class AugmentedBatches(Batches):
-    """Resizes and augments, with NumPy. What is drawn is decided by seed, epoch and step."""
+    """Resizes and augments each batch with NumPy. Seed, epoch and step decide the random draws."""
 
-    def __init__(self, *arguments, parts: "ModelParts"):
+    def __init__(self, *arguments, parts: ModelParts):
         super().__init__(*arguments)
         self._parts = parts
 
@@ -70,10 +69,11 @@ class AugmentedBatches(Batches):
         return augment_images(images, self._parts, random), labels
 
 
-def augment_images(images: np.ndarray, parts: "ModelParts", random: np.random.Generator) -> np.ndarray:
-    """float32 (batch, size, size, 3) of raw images, resized, then flipped, rotated and zoomed as `parts` say.
+def augment_images(images: np.ndarray, parts: ModelParts, random: np.random.Generator) -> np.ndarray:
+    """Resizes raw images and applies the augmentation of `parts` to them: float32 (batch, size, size, 3).
 
-    Not yet normalised, which makes no difference, since all that is done here is to take weighted means of pixels.
+    The images are not normalised yet. The order makes no difference, because resizing and augmentation only take
+    weighted means of pixels.
     """
     _, size, _, _ = parts.preprocessing[-1].compute_output_shape((1, *images.shape[1:]))
     images, n = resize_bilinear(images, size).astype(np.float32), len(images)
@@ -84,17 +84,19 @@ def augment_images(images: np.ndarray, parts: "ModelParts", random: np.random.Ge
         elif isinstance(layer, keras.layers.RandomRotation):
             angles = 2 * np.pi * random.uniform(*layer.factor, n)
             cos, sin = np.cos(angles), np.sin(angles)
-            images = _sampled(images, np.array([[cos, -sin], [sin, cos]]))
+            images = _transform(images, np.array([[cos, -sin], [sin, cos]]))
         else:
-            across = 1 + random.uniform(layer.width_lower, layer.width_upper, n)
-            down = 1 + random.uniform(layer.height_lower, layer.height_upper, n)
-            images = _sampled(images, np.array([[across, 0 * down], [0 * across, down]]))
+            width_zoom = 1 + random.uniform(layer.width_lower, layer.width_upper, n)
+            height_zoom = 1 + random.uniform(layer.height_lower, layer.height_upper, n)
+            zero = np.zeros(n)
+            images = _transform(images, np.array([[width_zoom, zero], [zero, height_zoom]]))
     return images
 
 
-def _sampled(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Each image sampled at a linear map of its pixels' places, as seen from its centre; maps (2, 2, batch)."""
+def _transform(images: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+    """Samples each image at its pixel coordinates times its matrix, counted from the centre; matrices (2, 2, batch)."""
     centre = (images.shape[1] - 1) / 2
-    offsets = centre * (1 - maps.sum(axis=1))
-    transform = np.stack([maps[0, 0], maps[0, 1], offsets[0], maps[1, 0], maps[1, 1], offsets[1]], axis=1)
-    return sample_bilinear(images, transform.astype(np.float32), np, lambda x: x.astype(np.int64))
+    offsets = centre * (1 - matrices.sum(axis=1))
+    rows = [matrices[0, 0], matrices[0, 1], offsets[0], matrices[1, 0], matrices[1, 1], offsets[1]]
+    transform = np.stack(rows, axis=1).astype(np.float32)
+    return sample_bilinear(images, transform, np, lambda x: x.astype(np.int64))

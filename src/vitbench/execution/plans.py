@@ -1,4 +1,4 @@
-"""TODO."""
+"""Which plan executes a job: the published one, or the fastest that a search over measured candidates has found."""
 
 import time
 from collections.abc import Callable
@@ -11,9 +11,11 @@ from vitbench.results.paths import Results
 from vitbench.system.files import read_json
 from vitbench.system.logs import log
 
+MINIMUM_SAVING = 0.01  # of the time; a later candidate must save more than this share to replace an earlier one
+
 
 def load_plan(results: Results, job: Job) -> Plan:
-    """How Keras executes `job`: as published, or by the plan that was chosen here."""
+    """The plan by which Keras executes `job`: the published one, or the one that `tune` chose on this machine."""
     if job.execution == "published":
         return PUBLISHED
     return Plan(**read_json(results.tune(job.model, job.backend, job.precision))["plan"])
@@ -26,71 +28,76 @@ def search_plans(
     budget_seconds: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[dict]:
-    """Measures the plans in turn, then the best so far with each of the changes, and returns a record of each.
+    """Measures each plan, then the best plan so far with each of the changes, and returns one record per candidate.
 
-    A plan is abandoned once it has taken as long as the best one so far would for the whole training, since it cannot
-    win any more, or when the budget is spent; a change is not tried if what it concerns takes hardly any time.
+    A record has the `plan`, a `status` (measured, pruned, abandoned or failed), an `error` that explains any status but
+    measured, and the outcome of `measure`.
+
+    plans, changes: in the order in which they are tried; a change is a dict of fields of Plan.
+    measure: takes a plan and a limit in seconds. The limit is the predicted time of the whole training with the best
+        plan so far, since a candidate that takes longer cannot win, or what is left of the budget.
     """
-    candidates, ends = [], clock() + budget_seconds
+    candidates, deadline = [], clock() + budget_seconds
 
-    def try_(plan: Plan) -> None:
-        best, left = best_candidate(candidates), ends - clock()
-        shortest = best["predicted_seconds"] if best else float("inf")
+    def try_plan(plan: Plan) -> None:
+        best, seconds_left = best_candidate(candidates), deadline - clock()
+        best_seconds = best["predicted_seconds"] if best else float("inf")
         if best and (reason := prune_reason(plan, best)):
             outcome = {"status": "pruned", "error": reason}
+        elif seconds_left > 0:
+            outcome = measure(plan, min(best_seconds, seconds_left))
         else:
-            outcome = measure(plan, min(shortest, left)) if left > 0 else {"status": "abandoned"}
+            outcome = {"status": "abandoned"}
         if outcome["status"] == "abandoned":
-            late = f"after {shortest:.1f} s, since by then the best so far would have finished"
-            outcome["error"] = late if shortest < left else f"since the budget of {budget_seconds:g} s was spent"
+            beaten = f"after {best_seconds:.1f} s, because the best candidate would have finished by then"
+            over_budget = f"because the budget of {budget_seconds:g} s was spent"
+            outcome["error"] = beaten if best_seconds < seconds_left else over_budget
         candidates.append({"plan": plan.as_dict(), **outcome})
         log.info("candidate %s", candidates[-1])
 
     for plan in plans:
-        try_(plan)
-    for change in changes if best_candidate(candidates) else []:
-        try_(replace(Plan(**best_candidate(candidates)["plan"]), **change))
+        try_plan(plan)
+    if best_candidate(candidates):
+        for change in changes:
+            try_plan(replace(Plan(**best_candidate(candidates)["plan"]), **change))
     return candidates
 
 
 def prune_reason(plan: Plan, best: dict) -> str | None:
-    """Why `plan` cannot beat the `best` record: what it changes was too small a part of that one's step. Else None."""
-    before, step = Plan(**best["plan"]), best["step_seconds"]
-    if plan.augmentation != before.augmentation:
-        return None  # what it would save is in the step itself
-    if plan.input_pipeline != before.input_pipeline:
-        part, what = step - best["same_batch_step_seconds"], "waiting for its batch"
-    elif plan.steps_per_execution != before.steps_per_execution:
-        part, what = best["same_batch_step_seconds"] - best["step_alone_seconds"], "spent in Keras' loop"
+    """Why `plan` cannot beat the record `best`: what it changes takes too small a share of a step. None if it can."""
+    best_plan, step = Plan(**best["plan"]), best["step_seconds"]
+    if plan.augmentation != best_plan.augmentation:
+        return None  # the augmentation is part of the step itself
+    if plan.input_pipeline != best_plan.input_pipeline:
+        part, activity = step - best["same_batch_step_seconds"], "waiting for the batch"
+    elif plan.steps_per_execution != best_plan.steps_per_execution:
+        part, activity = best["same_batch_step_seconds"] - best["step_alone_seconds"], "spent in Keras' loop"
     else:
         return None
     share = max(0.0, part / step)
-    return f"since only {format_percent(share)} of a step is {what}" if share < MINIMUM_SAVING else None
+    return f"because only {format_percent(share)} of a step is {activity}" if share < MINIMUM_SAVING else None
 
 
 def choose_plan(candidates: list[dict]) -> tuple[Plan, str]:
-    """The measured plan with the least predicted time, and why; without any, the first one.
+    """The measured plan with the least predicted time, and the reason for the choice.
 
-    Of plans that are as good as equal, the one that was measured first.
+    Among plans that are equally fast to within MINIMUM_SAVING, the one that was measured first wins. If none was
+    measured, it is the first plan that did not fail, or the published one.
     """
     best = best_candidate(candidates)
-    if not best:
-        left = next((c for c in candidates if c["status"] != "failed"), None)
-        plan = Plan(**left["plan"]) if left else PUBLISHED
-        return (
-            plan,
-            "no candidate could be measured, so the one that is likeliest to be fast of those that did not fail",
-        )
+    if best is None:
+        remaining = [Plan(**c["plan"]) for c in candidates if c["status"] != "failed"]
+        reason = "no candidate could be measured, so this is the likely fastest of those that did not fail"
+        return (remaining[0], reason) if remaining else (PUBLISHED, "no candidate could be measured; all failed")
     measured = sum(c["status"] == "measured" for c in candidates)
-    others = len(candidates) - measured
-    reason = f"least predicted time, {best['predicted_seconds']:.1f} s, of {measured} measured"
-    return Plan(**best["plan"]), reason + (f", {others} not begun, abandoned or failed" if others else "")
+    reason = f"least predicted time, {best['predicted_seconds']:.1f} s, of {measured} measured candidates"
+    if others := len(candidates) - measured:
+        reason += f"; {others} pruned, abandoned or failed"
+    return Plan(**best["plan"]), reason
 
 
 def best_candidate(candidates: list[dict]) -> dict | None:
+    """The first measured record whose predicted time is the least, to within MINIMUM_SAVING; None without any."""
     measured = [c for c in candidates if c["status"] == "measured"]
     least = min((c["predicted_seconds"] for c in measured), default=0.0)
     return next((c for c in measured if c["predicted_seconds"] <= (1 + MINIMUM_SAVING) * least), None)
-
-
-MINIMUM_SAVING = 0.01  # a later candidate is preferred to an earlier one if it saves more than this share of the time

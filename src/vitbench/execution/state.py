@@ -12,19 +12,23 @@ from vitbench.backends.process import current_backend
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that training changes: weights and the optimizer's variables, and every generator's state; copies."""
+    """Copies of everything that training changes: weights, optimizer variables and the state of every generator.
+
+    variables: of the model, which include the generators of its layers, and of its optimizer.
+    random: of the generators that belong to no layer; see `Backend.random_state`.
+    """
 
     variables: list[np.ndarray]
     random: list[np.ndarray]
 
     @classmethod
     def capture(cls, model: keras.Model) -> "TrainingState":
-        """That of `model`, whose layers' generators are variables of it, and of this process."""
+        """Copies the state of `model` and of this process."""
         variables = [np.array(keras.ops.convert_to_numpy(variable)) for variable in _all_variables(model)]
         return cls(variables, current_backend().random_state())
 
     def restore(self, model: keras.Model) -> None:
-        """Into a model like the one that it was taken of."""
+        """Sets `model`, which must have the same architecture, and this process to the captured state."""
         for variable, value in zip(_all_variables(model), self.variables, strict=True):
             variable.assign(value)
         current_backend().set_random_state(self.random)
@@ -37,7 +41,7 @@ def _all_variables(model: keras.Model) -> list:
 
 @contextmanager
 def preserve_state(model: keras.Model) -> Iterator[None]:
-    """At the end the model and its optimiser are as they were: weights, optimiser state and random state."""
-    before = TrainingState.capture(model)
+    """Restores weights, optimizer state and random state at the end of the block."""
+    state = TrainingState.capture(model)
     yield
-    before.restore(model)
+    state.restore(model)

@@ -1,4 +1,4 @@
-"""A model of the user's own: found by its `builder`, built, and looked at before anything is measured with it."""
+"""A custom model: imports its builder, builds it, and checks it before anything is measured."""
 
 import importlib
 import sys
@@ -13,15 +13,16 @@ from vitbench.system.logs import UserError
 
 
 class BuilderError(UserError):
-    """The builder cannot be imported or called, or what it returns is no model of images to logits."""
+    """The builder cannot be imported or called, or it does not return a model from images to logits."""
 
 
 def build_custom_model(parameters: UsersModel, input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """What the builder returns: raw images float32 (batch, *input_shape) of 0–255 in, (batch, classes) logits out.
+    """The model that the builder returns.
 
-    Raises BuilderError.
+    It must map raw images, float32 (batch, *input_shape) with values 0–255, to logits (batch, classes). Raises
+    BuilderError otherwise.
     """
-    builder = _function(parameters)
+    builder = _import_builder(parameters)
     try:
         model = builder(input_shape, classes, **parameters.options)
     except Exception as error:
@@ -36,32 +37,34 @@ def build_custom_model(parameters: UsersModel, input_shape: tuple[int, int, int]
     shape = tuple(model.compute_output_shape((None, *input_shape)))
     if shape != (None, classes):
         raise BuilderError(
-            f"builder {parameters.builder}: images (batch, {', '.join(map(str, input_shape))}) become {shape}, "
-            f"but should become logits (batch, {classes})"
+            f"builder {parameters.builder}: the model maps images (batch, {', '.join(map(str, input_shape))}) to "
+            f"{shape}, but it must return logits (batch, {classes})"
         )
     _check_logits(model, parameters.builder, input_shape)
     return model
 
 
-def _function(parameters: UsersModel) -> Callable[..., object]:
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
+def _import_builder(parameters: UsersModel) -> Callable[..., object]:
+    working_directory = str(Path.cwd())
+    if working_directory not in sys.path:
+        sys.path.insert(0, working_directory)
     try:
         module = importlib.import_module(parameters.module)
     except Exception as error:
         raise BuilderError(f"builder {parameters.builder}: {parameters.module} cannot be imported: {error}") from error
-    if not callable(function := getattr(module, parameters.function, None)):
+    function = getattr(module, parameters.function, None)
+    if not callable(function):
         raise BuilderError(f"builder {parameters.builder}: {parameters.module} has no function {parameters.function!r}")
     return function
 
 
 def _check_logits(model: keras.Model, builder: str, input_shape: tuple[int, int, int]) -> None:
-    """The loss takes logits; probabilities would train all the same, badly, and nobody would see why."""
+    """The loss expects logits. On probabilities it would train badly, without any error."""
     images = np.random.default_rng(0).integers(0, 256, (4, *input_shape)).astype(np.float32)
-    found = keras.ops.convert_to_numpy(model(images, training=False)).astype(np.float64)
-    if not np.isfinite(found).all():
-        raise BuilderError(f"builder {builder}: the untrained model's output is not a number everywhere")
-    if (found >= 0).all() and np.allclose(found.sum(axis=-1), 1, atol=1e-3):
+    output = keras.ops.convert_to_numpy(model(images, training=False)).astype(np.float64)
+    if not np.isfinite(output).all():
+        raise BuilderError(f"builder {builder}: the output of the untrained model contains NaN or infinite values")
+    if (output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-3):
         raise BuilderError(
-            f"builder {builder}: the model returns probabilities; leave out the softmax, so that it returns logits"
+            f"builder {builder}: the model returns probabilities; remove the softmax so that it returns logits"
         )

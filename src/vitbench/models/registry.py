@@ -1,4 +1,4 @@
-"""The registry: turns a model's name and parameters into its parts, in the order an image passes through them."""
+"""The models by name. A name and its parameters become the parts of a model, in the order an image passes them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,43 +11,50 @@ from vitbench.config.models import ImageModel, Parameters, UsersModel
 from vitbench.models import resnet50v2, vit
 from vitbench.models.custom import build_custom_model
 
+# Name in the config → function (parameters, classes) → classifier.
 BUILDERS: dict[str, Callable[..., keras.Model]] = {"vit": vit.build, "resnet50v2": resnet50v2.build}
 
 
 @dataclass(frozen=True)
 class ModelParts:
-    """A model taken apart, so that each execution can put it together in its own way.
+    """A model taken apart, so that each execution can assemble it in its own way.
 
     input_shape: (H, W, 3) of a raw image.
-    preprocessing: deterministic; raw images (batch, H, W, 3) of 0–255 to what the classifier takes.
-    augmentation: random while training, the identity otherwise; may be empty. Both compute in float32 whatever the
-        precision: in bfloat16, places of pixels beyond the 32nd would be rounded to quarters.
-    classifier: holds every trainable weight; its weight file fits each backend and each execution. A model of the
-        user's own is all classifier: it takes raw images.
+    preprocessing: deterministic layers from raw images, (batch, H, W, 3) with values 0–255, to the classifier's input.
+    augmentation: layers that are random in training and the identity otherwise; may be empty. Like the preprocessing,
+        they compute in float32 at every precision, because bfloat16 rounds pixel coordinates above 32 to multiples of
+        1/4.
+    classifier: holds every trainable weight, so its weight file fits each backend and each execution. A custom model
+        consists of the classifier alone, which takes raw images.
+    build_augmentation: returns new layers with the settings of `augmentation`.
     """
 
     input_shape: tuple[int, int, int]
     preprocessing: list[layers.Layer]
     augmentation: list[layers.Layer]
     classifier: keras.Model
-    twins: Callable[[], list[layers.Layer]] = list  # makes other layers like those of the augmentation
+    build_augmentation: Callable[[], list[layers.Layer]] = list
 
     def trainable_weights(self) -> dict[str, np.ndarray]:
-        """Copies, by path, on the host."""
+        """Copies of the trainable weights on the host, by path."""
         return {weight.path: np.array(weight.numpy()) for weight in self.classifier.trainable_weights}
 
 
 def build_model(name: str, parameters: Parameters, manifest: dict) -> ModelParts:
-    """The parts of model `name` for the data set that `manifest` describes. Raises users.BuilderError."""
+    """The parts of model `name` for the data set that `manifest` describes. Raises BuilderError for a custom model."""
     input_shape, classes = tuple(manifest["image_shape"]), len(manifest["class_names"])
     if isinstance(parameters, UsersModel):
         return ModelParts(input_shape, [], [], build_custom_model(parameters, input_shape, classes))
-    preprocessing, augmentation = _preprocessing(parameters, manifest["normalization"]), _augmentation(parameters)
-    classifier = BUILDERS[name](parameters, classes)
-    return ModelParts(input_shape, preprocessing, augmentation, classifier, lambda: _augmentation(parameters))
+    return ModelParts(
+        input_shape,
+        _build_preprocessing(parameters, manifest["normalization"]),
+        _build_augmentation(parameters),
+        BUILDERS[name](parameters, classes),
+        lambda: _build_augmentation(parameters),
+    )
 
 
-def _preprocessing(parameters: ImageModel, normalization: dict) -> list[layers.Layer]:
+def _build_preprocessing(parameters: ImageModel, normalization: dict) -> list[layers.Layer]:
     mean, variance = normalization["mean"], normalization["variance"]
     return [
         layers.Normalization(mean=mean, variance=variance, name="normalization", dtype="float32"),
@@ -55,13 +62,12 @@ def _preprocessing(parameters: ImageModel, normalization: dict) -> list[layers.L
     ]
 
 
-def _augmentation(parameters: ImageModel) -> list[layers.Layer]:
-    augmentation: list[layers.Layer] = []
-    if drawn := parameters.augmentation:
-        if drawn.horizontal_flip:
-            augmentation.append(layers.RandomFlip("horizontal", name="flip", dtype="float32"))
-        if drawn.rotation:
-            augmentation.append(layers.RandomRotation(drawn.rotation, name="rotation", dtype="float32"))
-        if drawn.zoom:
-            augmentation.append(layers.RandomZoom(drawn.zoom, drawn.zoom, name="zoom", dtype="float32"))
+def _build_augmentation(parameters: ImageModel) -> list[layers.Layer]:
+    settings, augmentation = parameters.augmentation, []
+    if settings and settings.horizontal_flip:
+        augmentation.append(layers.RandomFlip("horizontal", name="flip", dtype="float32"))
+    if settings and settings.rotation:
+        augmentation.append(layers.RandomRotation(settings.rotation, name="rotation", dtype="float32"))
+    if settings and settings.zoom:
+        augmentation.append(layers.RandomZoom(settings.zoom, settings.zoom, name="zoom", dtype="float32"))
     return augmentation

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, its usual name
 
 from vitbench.config.models import Augmentation, ViT
-from vitbench.models.native.settings import Settings, Weights
+from vitbench.models.native.registry import Settings, Weights
 
 
-class NativeViT:
-    """Trains and applies the model on this process' device; see vitbench.native."""
+class TorchViT:
+    """The native model on PyTorch; see NativeViT in `vitbench.models.native.registry` for its methods."""
 
     def __init__(self, p: ViT, normalization: dict, weights: Weights, settings: Settings):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -20,11 +20,10 @@ class NativeViT:
         options = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "eps": settings.epsilon}
         self.optimizer = torch.optim.AdamW(self.model.parameters(), fused=True, **options)
         self.mixed = settings.precision == "mixed_bfloat16"
-        self._loss = torch.compile(self._plain_loss) if settings.compiled else self._plain_loss
+        self._loss = torch.compile(self._eager_loss) if settings.compiled else self._eager_loss
         self._logits = torch.compile(self.model) if settings.compiled else self.model
 
     def train(self, images: np.ndarray, labels: np.ndarray) -> Tensor:
-        """One step; the loss before it, which nobody has waited for."""
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._loss(*self._to_device(images, labels))
@@ -33,27 +32,24 @@ class NativeViT:
         return loss.detach()
 
     def infer(self, images: np.ndarray) -> np.ndarray:
-        """float32 (batch, classes), on the host."""
         self.model.eval()
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), self._autocast():
             return self._logits(*self._to_device(images)).float().cpu().numpy()
 
     def gradients(self, images: np.ndarray, labels: np.ndarray) -> Weights:
-        """Of the loss, by the path of the Keras model's weight."""
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         self._loss(*self._to_device(images, labels)).backward()
-        return self.model.by_path(lambda parameter: parameter.grad.cpu().numpy())
-
-    def _plain_loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        with self._precision():
-            return F.cross_entropy(self.model(images), labels.long())
+        return self.model.collect_by_path(lambda parameter: parameter.grad.cpu().numpy())
 
     def place(self, images: np.ndarray, labels: np.ndarray) -> tuple:
-        """The same on the device."""
         return tuple(self._to_device(images, labels))
 
-    def _precision(self) -> contextlib.AbstractContextManager:
+    def _eager_loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        with self._autocast():
+            return F.cross_entropy(self.model(images), labels.long())
+
+    def _autocast(self) -> contextlib.AbstractContextManager:
         return torch.autocast(self.device, torch.bfloat16) if self.mixed else contextlib.nullcontext()
 
     def _to_device(self, *arrays: np.ndarray) -> list[Tensor]:
@@ -80,8 +76,8 @@ class VisionTransformer(nn.Module):
         x = ((images.float() - self.mean) / self.deviation).permute(0, 3, 1, 2)
         x = F.interpolate(x, size=(p.image_size, p.image_size), mode="bilinear", align_corners=False)
         if self.training and p.augmentation:
-            with torch.autocast(x.device.type, enabled=False):  # which would round the pixels' places
-                x = augmented(x, p.augmentation)
+            with torch.autocast(x.device.type, enabled=False):  # bfloat16 would round the pixel coordinates
+                x = augment(x, p.augmentation)
         n = p.image_size // p.patch_size
         x = x.unflatten(3, (n, p.patch_size)).unflatten(2, (n, p.patch_size))  # (batch, 3, row, y, column, x)
         tokens = self.projection(x.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)) + self.positions
@@ -94,33 +90,33 @@ class VisionTransformer(nn.Module):
             x = F.dropout(F.gelu(dense(x)), p.head_dropout, self.training)
         return self.logits(x)
 
-    def by_path(self, value) -> Weights:
-        """value(parameter) of each weight, taken apart and named as in the Keras model."""
-        found = _dense_by_path(self.projection, "patch_encoder/projection", value)
-        found["patch_encoder/position_embedding/embeddings"] = value(self.positions)
+    def collect_by_path(self, value) -> Weights:
+        """value(parameter) of each weight, by path, in the shapes of the Keras model."""
+        values = _dense_by_path(self.projection, "patch_encoder/projection", value)
+        values["patch_encoder/position_embedding/embeddings"] = value(self.positions)
         for i, block in enumerate(self.blocks):
-            found |= block.by_path(f"block{i}", value)
-        found |= _norm_by_path(self.norm, "final_norm", value)
+            values |= block.collect_by_path(f"block{i}", value)
+        values |= _norm_by_path(self.norm, "final_norm", value)
         for i, dense in enumerate(self.head):
-            found |= _dense_by_path(dense, f"head_dense{i}", value)
-        return found | _dense_by_path(self.logits, "logits", value)
+            values |= _dense_by_path(dense, f"head_dense{i}", value)
+        return values | _dense_by_path(self.logits, "logits", value)
 
 
 class Block(nn.Module):
-    """Pre-norm attention and MLP. Queries, keys and values come from one product."""
+    """One pre-norm block. Queries, keys and values are computed by one product."""
 
-    roles = ("query", "key", "value")
+    ROLES = ("query", "key", "value")
 
     def __init__(self, p: ViT, weights: Weights, name: str):
         super().__init__()
         self.p = p
-        of = f"{name}_attention"
+        attention = f"{name}_attention"
         joined = {
-            "kernel": np.concatenate([_flat(weights[f"{of}/{role}/kernel"]) for role in self.roles], axis=1),
-            "bias": np.concatenate([weights[f"{of}/{role}/bias"].ravel() for role in self.roles]),
+            "kernel": np.concatenate([_flatten(weights[f"{attention}/{role}/kernel"]) for role in self.ROLES], axis=1),
+            "bias": np.concatenate([weights[f"{attention}/{role}/bias"].ravel() for role in self.ROLES]),
         }
-        kernel = weights[f"{of}/attention_output/kernel"]
-        out = {"kernel": kernel.reshape(-1, kernel.shape[-1]), "bias": weights[f"{of}/attention_output/bias"]}
+        kernel = weights[f"{attention}/attention_output/kernel"]
+        out = {"kernel": kernel.reshape(-1, kernel.shape[-1]), "bias": weights[f"{attention}/attention_output/bias"]}
         self.norm1, self.norm2 = _norm(weights, f"{name}_norm1", p), _norm(weights, f"{name}_norm2", p)
         self.projections, self.out = _linear(**joined), _linear(**out)
         self.mlp = nn.ModuleList(_dense(weights, f"{name}_mlp_dense{i}") for i in range(len(p.block_units)))
@@ -137,40 +133,41 @@ class Block(nn.Module):
             x = F.dropout(F.gelu(dense(x)), p.mlp_dropout, self.training)
         return tokens + x
 
-    def by_path(self, name: str, value) -> Weights:
-        p, of = self.p, f"{name}_attention"
-        found = _norm_by_path(self.norm1, f"{name}_norm1", value) | _norm_by_path(self.norm2, f"{name}_norm2", value)
+    def collect_by_path(self, name: str, value) -> Weights:
+        p, attention = self.p, f"{name}_attention"
+        values = _norm_by_path(self.norm1, f"{name}_norm1", value) | _norm_by_path(self.norm2, f"{name}_norm2", value)
         kernels = np.split(value(self.projections.weight).T, 3, axis=1)
         biases = np.split(value(self.projections.bias), 3)
-        for role, kernel, bias in zip(self.roles, kernels, biases, strict=True):
-            found[f"{of}/{role}/kernel"] = kernel.reshape(-1, p.num_heads, p.head_width)
-            found[f"{of}/{role}/bias"] = bias.reshape(p.num_heads, p.head_width)
+        for role, kernel, bias in zip(self.ROLES, kernels, biases, strict=True):
+            values[f"{attention}/{role}/kernel"] = kernel.reshape(-1, p.num_heads, p.head_width)
+            values[f"{attention}/{role}/bias"] = bias.reshape(p.num_heads, p.head_width)
         out = value(self.out.weight).T
-        found[f"{of}/attention_output/kernel"] = out.reshape(p.num_heads, p.head_width, -1)
-        found[f"{of}/attention_output/bias"] = value(self.out.bias)
+        values[f"{attention}/attention_output/kernel"] = out.reshape(p.num_heads, p.head_width, -1)
+        values[f"{attention}/attention_output/bias"] = value(self.out.bias)
         for i, dense in enumerate(self.mlp):
-            found |= _dense_by_path(dense, f"{name}_mlp_dense{i}", value)
-        return found
+            values |= _dense_by_path(dense, f"{name}_mlp_dense{i}", value)
+        return values
 
 
-def augmented(images: Tensor, drawn: Augmentation) -> Tensor:
-    """(batch, 3, size, size) flipped, rotated, then zoomed about the centre, as by Keras; edges mirrored."""
-    n, size, kind = len(images), images.shape[-1], {"device": images.device}
-    if drawn.horizontal_flip:
-        images = torch.where(torch.rand(n, 1, 1, 1, **kind) < 0.5, images.flip(-1), images)
-    if drawn.rotation:
-        angles = (torch.rand(n, **kind) * 2 - 1) * drawn.rotation * 2 * torch.pi
-        cos, sin, zero = angles.cos(), angles.sin(), torch.zeros(n, **kind)
-        images = _sampled(images, torch.stack([cos, -sin, zero, sin, cos, zero], dim=1), size)
-    if drawn.zoom:
-        across, down = (1 + (torch.rand(2, n, **kind) * 2 - 1) * drawn.zoom).unbind()
-        zero = torch.zeros(n, **kind)
-        images = _sampled(images, torch.stack([across, zero, zero, zero, down, zero], dim=1), size)
+def augment(images: Tensor, settings: Augmentation) -> Tensor:
+    """Flips, rotates, then zooms images (batch, 3, size, size) about their centre as in Keras; edges are mirrored."""
+    n, size, device = len(images), images.shape[-1], images.device
+    if settings.horizontal_flip:
+        images = torch.where(torch.rand(n, 1, 1, 1, device=device) < 0.5, images.flip(-1), images)
+    if settings.rotation:
+        angles = (torch.rand(n, device=device) * 2 - 1) * settings.rotation * 2 * torch.pi
+        cos, sin, zero = angles.cos(), angles.sin(), torch.zeros(n, device=device)
+        images = _sample(images, torch.stack([cos, -sin, zero, sin, cos, zero], dim=1), size)
+    if settings.zoom:
+        across, down = (1 + (torch.rand(2, n, device=device) * 2 - 1) * settings.zoom).unbind()
+        zero = torch.zeros(n, device=device)
+        images = _sample(images, torch.stack([across, zero, zero, zero, down, zero], dim=1), size)
     return images
 
 
-def _sampled(images: Tensor, maps: Tensor, size: int) -> Tensor:
-    grid = F.affine_grid(maps.view(-1, 2, 3), (len(images), 3, size, size), align_corners=False)
+def _sample(images: Tensor, matrices: Tensor, size: int) -> Tensor:
+    """Samples images at affine maps of their coordinates, which run from −1 to 1; matrices (batch, 6)."""
+    grid = F.affine_grid(matrices.view(-1, 2, 3), (len(images), 3, size, size), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
@@ -194,7 +191,7 @@ def _norm(weights: Weights, name: str, p: ViT) -> nn.LayerNorm:
     return norm
 
 
-def _flat(kernel: np.ndarray) -> np.ndarray:
+def _flatten(kernel: np.ndarray) -> np.ndarray:
     return kernel.reshape(kernel.shape[0], -1)
 
 

@@ -1,0 +1,130 @@
+import importlib.metadata
+import os
+import random
+
+import numpy as np
+import pytest
+
+from helpers.fake_backend import FakeBackend
+from vitbench.backends.registry import BACKENDS, get_backend
+
+GPU = {"type": "gpu", "name": "a GPU"}
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize(
+    "error",
+    [
+        "MemoryError: ",
+        "ArrayMemoryError: Unable to allocate 3 GiB",
+        "RuntimeError: std::bad_alloc",
+        "RuntimeError: CUDA out of memory",
+        "XlaRuntimeError: CUDA_ERROR_OUT_OF_MEMORY",
+        "RuntimeError: CUBLAS_STATUS_ALLOC_FAILED",
+    ],
+)
+def test_every_backend_knows_the_memory_errors_of_python_cpp_and_cuda(name, error):
+    assert get_backend(name).is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("jax", "XlaRuntimeError: RESOURCE_EXHAUSTED: failed to allocate 1 byte"),
+        ("tensorflow", "ResourceExhaustedError: OOM when allocating tensor"),
+        ("tensorflow", "InternalError: Dst tensor is not initialized."),
+        ("torch", "OutOfMemoryError: tried to allocate 1 byte"),
+        ("torch", "RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_each_backend_knows_its_own_memory_errors(name, error):
+    assert get_backend(name).is_out_of_memory(error)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_other_errors_are_not_memory_errors(name):
+    assert not get_backend(name).is_out_of_memory("ValueError: shapes (3,) and (4,) do not match")
+
+
+def test_the_host_memory_ran_out_if_the_error_says_so_or_the_device_is_the_host(monkeypatch):
+    backend = FakeBackend()
+    error_of_device = RuntimeError("CUDA out of memory")
+    assert backend.is_out_of_host_memory(MemoryError())
+    assert backend.is_out_of_host_memory(error_of_device)
+    assert not backend.is_out_of_host_memory(ValueError("no"))
+    monkeypatch.setattr(backend, "device", lambda: GPU)
+    assert backend.is_out_of_host_memory(RuntimeError("std::bad_alloc"))
+    assert not backend.is_out_of_host_memory(error_of_device)
+
+
+def test_torch_names_the_allocator_of_the_host(monkeypatch):
+    backend = get_backend("torch")
+    monkeypatch.setattr(backend, "device", lambda: GPU)
+    assert backend.is_out_of_host_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    assert not backend.is_out_of_host_memory(RuntimeError("CUDA out of memory"))
+
+
+def test_tf32_is_effective_only_on_a_device_that_supports_it(monkeypatch):
+    backend = FakeBackend()
+    for supported, allowed in ((False, True), (True, False), (True, True)):
+        monkeypatch.setattr(backend, "supports_tf32", lambda supported=supported: supported)
+        monkeypatch.setattr(backend, "allows_tf32", lambda allowed=allowed: allowed)
+        assert backend.tf32_effective() is (supported and allowed)
+
+
+def test_the_seed_decides_what_python_and_numpy_draw():
+    draws = []
+    for _ in range(2):
+        FakeBackend().set_seed(3)
+        draws.append((random.random(), np.random.rand()))
+    assert draws[0] == draws[1]
+
+
+def test_the_version_is_that_of_the_first_installed_distribution(monkeypatch):
+    installed = {"tensorflow-cpu": "2.0", "tensorflow_cpu": "1.0"}
+
+    def version(name):
+        if name not in installed:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert get_backend("tensorflow").version() == "2.0"
+    with pytest.raises(importlib.metadata.PackageNotFoundError, match="jax"):
+        get_backend("jax").version()
+
+
+@pytest.fixture
+def variables(monkeypatch) -> dict[str, str]:
+    """Takes the place of this process' environment variables; empty."""
+    empty: dict[str, str] = {}
+    monkeypatch.setattr(os, "environ", empty)
+    return empty
+
+
+@pytest.mark.parametrize("name", ["jax", "tensorflow"])
+def test_accelerator_cpu_hides_the_gpus(name, variables):
+    get_backend(name).set_variables("auto")
+    assert "CUDA_VISIBLE_DEVICES" not in variables
+    get_backend(name).set_variables("cpu")
+    assert variables["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+def test_accelerator_cpu_hides_every_gpu_from_torch(variables):
+    variables["TORCHINDUCTOR_CACHE_DIR"] = "somewhere"
+    get_backend("torch").set_variables("cpu")
+    assert variables["TORCHINDUCTOR_CACHE_DIR"] == "somewhere"  # the user's
+    assert (variables["CUDA_VISIBLE_DEVICES"], variables["KERAS_TORCH_DEVICE"]) == ("-1", "cpu")
+
+
+def test_jax_allocates_memory_when_it_is_needed(variables):
+    get_backend("jax").set_variables("auto")
+    assert variables["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    assert variables["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.95"
+
+
+@pytest.mark.parametrize("variable", ["XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"])
+def test_a_memory_fraction_that_the_user_set_is_kept(variable, variables):
+    variables[variable] = "0.5"
+    get_backend("jax").set_variables("auto")
+    assert {name: value for name, value in variables.items() if name.endswith("MEM_FRACTION")} == {variable: "0.5"}

@@ -1,0 +1,32 @@
+import os
+
+import keras
+import pytest
+
+from vitbench.backends.process import DeviceError, choose_backend, current_backend, is_machine_failure, start_backend
+
+
+def test_choosing_a_backend_sets_the_variable_that_keras_reads(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert choose_backend("torch").name == "torch"
+    assert os.environ["KERAS_BACKEND"] == "torch"
+
+
+def test_a_process_that_started_no_backend_has_that_of_keras():
+    assert current_backend().keras_name == keras.backend.backend()
+
+
+def test_starting_a_backend_after_keras_was_imported_on_another_is_an_error(monkeypatch):
+    for name in ("KERAS_BACKEND", "CUDA_VISIBLE_DEVICES", "KERAS_TORCH_DEVICE", "TORCHINDUCTOR_CACHE_DIR"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    with pytest.raises(RuntimeError, match="Keras was imported before its backend was chosen: it runs on jax"):
+        start_backend("torch", "float32", "cpu")
+
+
+@pytest.mark.parametrize("error", [DeviceError("no GPU"), MemoryError()])
+def test_a_missing_gpu_and_too_little_memory_are_failures_of_the_machine(error):
+    assert is_machine_failure(error)
+
+
+def test_an_error_of_the_job_is_not_a_failure_of_the_machine():
+    assert not is_machine_failure(ValueError("no such layer"))
