@@ -132,9 +132,9 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
             batches = Batches(images[:-held_out], labels[:-held_out], batch_size, seed=round_)
             journal = RunHistory.of(None, 0.0, 0.0)
             record = RunRecorder(parts.classifier, Timed(Path(folder), {}), journal, ProgressBar("", 1, "epoch"))
-            validation = even_batches(images[-held_out:], labels[-held_out:], most=batch_size)
+            validation = even_batches(images[-held_out:], labels[-held_out:], max_batch_size=batch_size)
             options = {"validation_data": validation, "callbacks": [EpochOrder(batches), record], "verbose": 0}
-            published.fit(batches.fed(), epochs=1, shuffle=False, **options)
+            published.fit(batches.fit_input(), epochs=1, shuffle=False, **options)
 
         for round_ in range(ROUNDS + 1):
             for name, epoch in (("bare", bare_epoch), ("vitbench", vitbench_epoch)):

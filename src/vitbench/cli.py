@@ -84,7 +84,9 @@ def estimate(config: ConfigFiles):
         experiment, results = _open(config)
         from vitbench.steps import estimate
 
-        if not results.manifest.exists() or read_json(results.manifest)["settings"] != experiment.relevant("data"):
+        if not results.manifest.exists() or read_json(results.manifest)["settings"] != experiment.relevant_settings(
+            "data"
+        ):
             notify(f"estimate: the images of {experiment.dataset.name}")
             runner.run_isolated(runner.run_data, experiment, results)
         missing = estimate.unsampled(experiment, results)
@@ -201,7 +203,7 @@ def _open(files: list[Path], model: str | None = None) -> tuple[Config, Results]
     if model is not None and model not in models:
         typer.echo(f"Error: --model {model!r} is not in the config, which has {', '.join(models)}", err=True)
         raise typer.Exit(2)
-    return found, Results.of(found.experiment)
+    return found, Results.for_experiment(found.experiment)
 
 
 def _open_on_device(files: list[Path], model: str | None = None) -> tuple[Config, Results]:

@@ -24,7 +24,7 @@ def run_data(config: Config, results: Results) -> dict:
 
 def run_init(config: Config, results: Results, model: str, seed: int) -> None:
     """Runs the step init on the reference backend of `model`, on the CPU."""
-    start_backend(config.reference_of(model), "float32", "cpu")
+    start_backend(config.reference_backend(model), "float32", "cpu")
     from vitbench.steps import init
 
     init.run(config, results, model, seed)

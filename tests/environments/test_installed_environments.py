@@ -71,7 +71,11 @@ def samples(project: Path) -> None:
     """What `estimate` needs, as if they had been taken where a GPU may be used."""
     config = Config.model_validate(CONFIG | {"accelerator": "auto", "allow_cpu": True})
     (project / "config.json").write_text(config.model_dump_json())
-    made = {"settings": config.relevant("sample", "vit"), "model": "vit", "device": {"type": "gpu", "name": "A"}}
+    made = {
+        "settings": config.relevant_settings("sample", "vit"),
+        "model": "vit",
+        "device": {"type": "gpu", "name": "A"},
+    }
     made |= {"batch_size": 32, "train_images": 288, "validation_images": 32, "test_images": 360}
     made |= {
         "step_seconds": 0.1,

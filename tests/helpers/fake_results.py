@@ -9,9 +9,10 @@ import pandas as pd
 
 from vitbench.analysis.load import COLUMNS
 from vitbench.analysis.statistics import compare_backend_speeds, summarize_accuracies
-from vitbench.config.schema import SCHEMA_VERSION, Config
+from vitbench.config.schema import Config
 from vitbench.results.paths import Results
 from vitbench.results.predictions import save_predictions
+from vitbench.results.schema import SCHEMA_VERSION
 
 SPEEDS = {"jax": 1234.0, "torch": 771.0, "tensorflow": 1028.0}
 DEVICE = "Made-up CPU @ 3.00 GHz"
@@ -53,7 +54,7 @@ def tables(
             **{"schema_version": SCHEMA_VERSION, "experiment": settings.experiment, "dataset": settings.dataset.name},
             **{"model": model, "backend": backend, "execution": "tuned", "precision": "float32"},
         }
-        for seed in settings.seeds_of(model):
+        for seed in settings.model_seeds(model):
             status = "gated" if backend in gated else "failed" if (backend, seed) in failed else "completed"
             run = {**keys, "seed": seed, "status": status, "device": DEVICE, "python_version": "3.12.1"}
             if status != "completed":
@@ -69,7 +70,7 @@ def tables(
                 | {"peak_host_memory_bytes": 1.3e9, "peak_device_memory_bytes": None}
             )
             taken = {"true_class": "seven", "predicted_class": "one", "images": 3, "share": 0.25}
-            if seed == settings.seeds_of(model)[0]:
+            if seed == settings.model_seeds(model)[0]:
                 names = ("experiment", "model", "backend", "execution", "precision")
                 rows["confusions"].append({name: keys[name] for name in names} | taken)
             for epoch in range(1, settings.training.epochs + 1):
@@ -80,7 +81,7 @@ def tables(
                     | {"top5_accuracy": 0.99 - 0.5 * fall, "val_top5_accuracy": 0.99 - 0.4 * fall}
                     | {"train_seconds": 1.1, "validation_seconds": 0.1, "learning_rate": 1e-3}
                 )
-        for execution in settings.executions_timed(model, backend):
+        for execution in settings.timed_executions(model, backend):
             timed = keys | {"execution": execution, "status": "gated" if backend in gated else "completed"}
             if backend in gated:
                 rows["throughput"].append(timed | {"error": "parity failed"})

@@ -56,14 +56,14 @@ def by_native() -> np.ndarray:
         from vitbench.models.native import torch_vit
 
         torch.manual_seed(0)
-        images = torch_vit.augmented(torch.from_numpy(images).permute(0, 3, 1, 2), parameters)
+        images = torch_vit.augment(torch.from_numpy(images).permute(0, 3, 1, 2), parameters)
         return images.permute(0, 2, 3, 1).numpy()
     import jax
 
     from vitbench.models.native import jax_vit
     from vitbench.models.native.jax_vit import Keys
 
-    return np.asarray(jax_vit.augmented(jax.numpy.asarray(images), parameters, Keys(jax.random.key(0))))
+    return np.asarray(jax_vit.augment(jax.numpy.asarray(images), parameters, Keys(jax.random.key(0))))
 
 
 def read(pixels: np.ndarray) -> dict[str, np.ndarray]:

@@ -15,8 +15,7 @@ from vitbench.config.models import ViT
 from vitbench.data.batches import Batches
 from vitbench.execution.assemble import assemble
 from vitbench.execution.input_pipeline import build_input_pipeline
-from vitbench.models.native.registry import build_native
-from vitbench.models.native.settings import Settings
+from vitbench.models.native.registry import Settings, build_native
 from vitbench.models.registry import ModelParts, build_model
 from vitbench.parity.reference import reference_quantities
 
@@ -39,8 +38,8 @@ def by_keras(augmentation: str) -> dict:
     """One epoch; and the loss before it, in evaluation, whose images nothing augments."""
     plan, ours = Plan(jit_compile=BACKEND == "jax", augmentation=augmentation), parts()
     model = assemble(ours, plan, keras.optimizers.AdamW(1e-3))
-    before = model.evaluate(batches().resized(steps=1), verbose=0)[0]
-    trained = model.fit(build_input_pipeline(batches(), plan, ours).fed(), verbose=0).history
+    before = model.evaluate(batches().with_steps(steps=1), verbose=0)[0]
+    trained = model.fit(build_input_pipeline(batches(), plan, ours).fit_input(), verbose=0).history
     logits = model.predict(batches(), verbose=0)
     return {
         "before": before,

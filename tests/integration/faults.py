@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from vitbench.data.batches import Batches
+from vitbench.execution.workload import load_initial_weights
 from vitbench.models import registry, vit
 from vitbench.models.vit import PatchEncoder, Patches
-from vitbench.models.weights import load_initial_weights
 from vitbench.parity import quantities
 from vitbench.parity.quantities import make_deterministic
 from vitbench.steps import init
@@ -69,7 +69,7 @@ def with_two_batches_swapped(batches, step):
 
 
 PLANTED: dict[str, tuple[object, str, object]] = {
-    "tanh GELU": (vit, "_gelu", tanh_gelu),
+    "tanh GELU": (vit, "exact_gelu", tanh_gelu),
     "epsilon 1e-3": (registry, "BUILDERS", {"vit": build_with_another_epsilon}),
     "patches in column order": (Patches, "call", patches_in_column_order),
     "positions shifted by one": (PatchEncoder, "call", positions_shifted),

@@ -13,7 +13,7 @@ from vitbench.backends.process import start_backend
 from vitbench.config.models import ViT
 from vitbench.config.schema import Tolerances
 from vitbench.data.batches import Batches
-from vitbench.models.native.settings import Settings
+from vitbench.models.native.registry import Settings
 from vitbench.models.registry import build_model
 from vitbench.parity.native import collect_native_quantities
 from vitbench.parity.quantities import OPTIMIZER, collect_quantities, make_deterministic

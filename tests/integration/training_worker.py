@@ -70,7 +70,7 @@ def main(folder: Path, backend: str) -> None:
         batches = build_input_pipeline(Batches(cases.IMAGES, cases.LABELS, cases.BATCH, seed=cases.SEED), plan, None)
         model = linear_model()
         model.compile(keras.optimizers.SGD(cases.RATE), loss, steps_per_execution=plan.steps_per_execution)
-        model.fit(batches.fed(), epochs=cases.EPOCHS, shuffle=False, verbose=0, callbacks=[EpochOrder(batches)])
+        model.fit(batches.fit_input(), epochs=cases.EPOCHS, shuffle=False, verbose=0, callbacks=[EpochOrder(batches)])
         found[f"weights, {name}"] = model.get_weights()[0]
 
     for name, training in cases.TRAININGS.items():

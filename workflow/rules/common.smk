@@ -33,7 +33,7 @@ if not CONFIG.exists():
     with atomic_write(CONFIG) as path:
         path.write_text(experiment.model_dump_json(indent=2))
 
-PATHS = Results.of(experiment.experiment)
+PATHS = Results.for_experiment(experiment.experiment)
 RESULTS = str(PATHS.root)
 LOGS = f"{RESULTS}/logs"
 GPUS_PER_JOB = 0 if experiment.accelerator == "cpu" else 1
@@ -93,12 +93,12 @@ def backend_environment(wildcards):
 
 
 def model_environment(wildcards):
-    return environment(experiment.reference_of(wildcards.model))
+    return environment(experiment.reference_backend(wildcards.model))
 
 
 def relevant(step):
     """The part of the config that decides what a job of `step` makes: when it changes, the job is repeated."""
-    return lambda wildcards: experiment.relevant(step, wildcards.get("model"))
+    return lambda wildcards: experiment.relevant_settings(step, wildcards.get("model"))
 
 
 def code(step):
@@ -106,7 +106,7 @@ def code(step):
 
     A model of the user's own counts with what it imports from the folder that Snakemake runs in.
     """
-    return lambda wildcards: fingerprint(f"vitbench.steps.{step}", *experiment.modules_of(wildcards.get("model")))
+    return lambda wildcards: fingerprint(f"vitbench.steps.{step}", *experiment.custom_modules(wildcards.get("model")))
 
 
 def timed_threads():
@@ -135,7 +135,7 @@ def dataset_files(wildcards):
 
 
 def first_seed_init(wildcards):
-    return f"{RESULTS}/init/{wildcards.model}-seed{experiment.seeds_of(wildcards.model)[0]}.weights.h5"
+    return f"{RESULTS}/init/{wildcards.model}-seed{experiment.model_seeds(wildcards.model)[0]}.weights.h5"
 
 
 def plans_to_prove(wildcards):
@@ -147,7 +147,7 @@ def plans_to_prove(wildcards):
 
 def reference_quantities(wildcards):
     """What the reference backend computed; nothing for the reference itself."""
-    reference = experiment.reference_of(wildcards.model)
+    reference = experiment.reference_backend(wildcards.model)
     return [] if reference == wildcards.backend else f"{RESULTS}/parity/{wildcards.model}/{reference}.npz"
 
 
@@ -161,11 +161,11 @@ def of_interest(paths):
 
 
 def every_run(wildcards):
-    return of_interest(job.result(PATHS) for job in RUNS)
+    return of_interest(job.result_path(PATHS) for job in RUNS)
 
 
 def every_throughput(wildcards):
-    return of_interest(job.result(PATHS) for job in TIMINGS)
+    return of_interest(job.result_path(PATHS) for job in TIMINGS)
 
 
 def every_parity(wildcards):

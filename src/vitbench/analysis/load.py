@@ -1,4 +1,4 @@
-"""What a report may rely on: all that a results directory holds, read once, and empty where something is missing."""
+"""Loads everything that a report may use from a results directory; what is missing is empty."""
 
 import itertools
 from dataclasses import dataclass
@@ -11,38 +11,10 @@ from vitbench.config.schema import Config
 from vitbench.results.jobs import Job, list_jobs
 from vitbench.results.paths import Results
 from vitbench.results.predictions import load_predictions
-from vitbench.results.schema import COLUMNS, KEY_COLUMNS
+from vitbench.results.schema import COLUMNS, CONFIGURATION_KEYS, KEY_COLUMNS, MEASUREMENT_KEYS, TABLES
 from vitbench.system.files import read_json
 
 SHOWN_IMAGES = 8
-MEASUREMENT_KEYS = ["model", "backend", "execution", "precision", "phase", "batch_size"]
-CONFIGURATION_KEYS = ["model", "backend", "execution", "precision"]
-_TEXT = {
-    *("experiment", "dataset", "model", "backend", "execution", "precision", "status", "device", "error", "phase"),
-    *("jit_compile_effective", "tf32_effective", "keras_version", "backend_version", "python_version", "git_commit"),
-    *(
-        "config_sha256",
-        "warmup_settled",
-        "resumed",
-        "names",
-        "log",
-        "last_lines",
-        "step",
-        "parity_passed",
-        "energy_source",
-        "started_at",
-        "finished_at",
-        "true_class",
-        "predicted_class",
-        "reference_backend",
-        "quantity",
-        "weight",
-        "passed",
-        "metric",
-        "backend_a",
-    ),
-    *("backend_b", "test", "verdict"),
-}
 
 
 @dataclass(frozen=True)
@@ -70,13 +42,13 @@ class PredictedImage:
 
 @dataclass(frozen=True)
 class LoadedResults:
-    """The tables of an experiment, and what stands beside them.
+    """The tables of an experiment and the other results that a report shows.
 
     tuning: the content of each tune/<model>/<backend>/<precision>.json with those three as further keys.
-    environments: what each job recorded of its machine, its software and what it executed.
+    environments: what each job recorded of its machine, its software and its execution.
     sample: a training image, uint8 (height, width, 3), and the name of its class; None without images.
-    samples: the first test images, with what the contestants take them for; none without images.
-    blocks: images_per_second of each timed block; of a measurement whose file is not there, the median as the only one.
+    samples: the first test images with the predictions of each configuration; empty without images.
+    blocks: images_per_second of each timed block. A measurement whose file is missing has one row with its median.
     """
 
     config: Config
@@ -102,107 +74,106 @@ class LoadedResults:
 
 
 def load_results(root: str | Path) -> LoadedResults:
-    """Reads results/<experiment>. Raises FileNotFoundError only if config.json is not there."""
+    """Loads results/<experiment>. Raises FileNotFoundError only if config.json does not exist."""
     results = Results(Path(root))
     manifest = read_json(results.manifest) if results.manifest.exists() else {}
     config = Config.model_validate(read_json(results.root / "config.json"))
-    tables = {name: _table(results.tables / f"{name}.parquet", columns) for name, columns in COLUMNS.items()}
+    tables = {name: load_table(results, name) for name in COLUMNS}
     return LoadedResults(
         config=config,
         manifest=manifest,
-        tuning=_tuning(config, results),
-        environments=_recorded(config, results),
-        sample=_sample(results, manifest),
-        samples=_samples(results, manifest, tables["runs"]),
-        blocks=_blocks(config, results, tables["throughput"]),
+        tuning=_load_tuning(config, results),
+        environments=_load_environments(config, results),
+        sample=next(iter(_load_images(results, manifest, "train", 1)), None),
+        samples=_load_samples(results, manifest, tables["runs"]),
+        blocks=_load_blocks_or_medians(config, results, tables["throughput"]),
         **tables,
     )
 
 
-def _table(path: Path, columns: list[str]) -> pd.DataFrame:
-    """The table with at least `columns`; those that hold numbers are numbers even where every value is null."""
+def load_table(results: Results, name: str) -> pd.DataFrame:
+    """Table `name` with all columns of its schema, empty if the file is missing; further columns come last."""
+    path = results.tables / f"{name}.parquet"
     frame = pd.read_parquet(path) if path.exists() else pd.DataFrame()
-    frame = frame.reindex(columns=[*columns, *(c for c in frame if c not in columns)])
-    for column in columns:
-        if column not in _TEXT:
-            frame[column] = pd.to_numeric(frame[column], errors="coerce").astype(float)
+    frame = frame.reindex(columns=[*COLUMNS[name], *(column for column in frame if column not in COLUMNS[name])])
+    for column in TABLES[name]:
+        if column.dtype in ("integer", "float"):  # numbers, even where every value is null
+            frame[column.name] = pd.to_numeric(frame[column.name], errors="coerce").astype(float)
     return frame
 
 
-def _blocks(config: Config, results: Results, throughput: pd.DataFrame) -> pd.DataFrame:
-    found = load_blocks(config, results, list_jobs(config)[1])
-    kept = pd.MultiIndex.from_frame(found[MEASUREMENT_KEYS])
-    done = throughput[throughput["images_per_second"].notna()]
-    others = done[~pd.MultiIndex.from_frame(done[MEASUREMENT_KEYS]).isin(kept)]
-    return pd.concat([found, others[found.columns]], ignore_index=True) if len(others) else found
+def load_blocks(config: Config, results: Results, measurements: list[Job]) -> pd.DataFrame:
+    """A row per timed block of the completed measurements: key columns, phase, batch_size and images_per_second."""
+    rows = []
+    for job in measurements:
+        path = job.result_path(results)
+        for measured in read_json(path).get("measurements", []) if path.exists() else []:
+            keys = job.key_columns(config) | {key: measured[key] for key in ("phase", "batch_size")}
+            for block in measured.get("blocks", []):
+                rows.append(keys | {"images_per_second": block["images"] / block["seconds"]})
+    return pd.DataFrame(rows, columns=[*KEY_COLUMNS, "phase", "batch_size", "images_per_second"])
 
 
-def _tuning(config: Config, results: Results) -> list[dict]:
-    plans = [(*contestant, precision) for contestant in config.model_backends() for precision in config.precisions]
-    keys = [dict(zip(("model", "backend", "precision"), plan, strict=True)) for plan in plans]
-    return [{**read_json(path), **k} for k in keys if (path := results.tune(**k)).exists()]
+def flatten(value: object, name: str = "") -> list[tuple[str, object]]:
+    """The values in nested dicts and lists with their dotted names; an empty dict or list is the value "none"."""
+    if isinstance(value, dict | list) and value:
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return [pair for key, inner in items for pair in flatten(inner, f"{name}.{key}" if name else str(key))]
+    return [(name, "none" if value in ([], {}) else value)]
 
 
-def _recorded(config: Config, results: Results) -> list[RecordedEnvironment]:
-    """Of the jobs that the config asks for; those of an earlier one may lie beside them."""
-    found = []
+def _load_blocks_or_medians(config: Config, results: Results, throughput: pd.DataFrame) -> pd.DataFrame:
+    blocks = load_blocks(config, results, list_jobs(config)[1])
+    completed = throughput[throughput["images_per_second"].notna()]
+    has_blocks = pd.MultiIndex.from_frame(completed[MEASUREMENT_KEYS]).isin(
+        pd.MultiIndex.from_frame(blocks[MEASUREMENT_KEYS])
+    )
+    others = completed[~has_blocks]
+    return pd.concat([blocks, others[blocks.columns]], ignore_index=True) if len(others) else blocks
+
+
+def _load_tuning(config: Config, results: Results) -> list[dict]:
+    tuning = []
+    for (model, backend), precision in itertools.product(config.model_backends(), config.precisions):
+        path = results.tune(model, backend, precision)
+        if path.exists():
+            tuning.append(read_json(path) | {"model": model, "backend": backend, "precision": precision})
+    return tuning
+
+
+def _load_environments(config: Config, results: Results) -> list[RecordedEnvironment]:
+    """Of the jobs that the config asks for; results of an earlier config may be beside them."""
+    environments = []
     for job in itertools.chain(*list_jobs(config)):
-        path = job.result(results)
+        path = job.result_path(results)
         if job.seed is not None:
             path = path.with_name("environment.json")
         if path.exists():
             values = read_json(path)
             values = values.get("environment", {}) if job.seed is None else values
-            # when and how its processes came and went is told by the tables
+            # The tables say when the processes of a run started and ended.
             values["execution"] = {k: v for k, v in values.get("execution", {}).items() if k != "sessions"}
-            found.append(RecordedEnvironment(job.model, job.backend, job.execution, job.precision, values))
-    return found
+            environments.append(RecordedEnvironment(job.model, job.backend, job.execution, job.precision, values))
+    return environments
 
 
-def _sample(results: Results, manifest: dict) -> tuple[np.ndarray, str] | None:
-    """The first training image."""
-    found = _images(results, manifest, "train", 1)
-    return found[0] if found else None
-
-
-def _samples(results: Results, manifest: dict, runs: pd.DataFrame) -> list[PredictedImage]:
-    """The first test images, with what the first completed run of each contestant predicts."""
-    images = _images(results, manifest, "test", SHOWN_IMAGES)
+def _load_samples(results: Results, manifest: dict, runs: pd.DataFrame) -> list[PredictedImage]:
+    """The first test images with the predictions of the first completed run of each configuration."""
+    images = _load_images(results, manifest, "test", SHOWN_IMAGES)
     predicted: list[dict] = [{} for _ in images]
     names = dict(enumerate(manifest.get("class_names", [])))
     completed = runs[runs["status"] == "completed"].drop_duplicates(CONFIGURATION_KEYS)
-    for keys, seed in zip(
-        completed[CONFIGURATION_KEYS].itertuples(index=False, name=None), completed["seed"], strict=True
-    ):
+    for *keys, seed in completed[[*CONFIGURATION_KEYS, "seed"]].itertuples(index=False, name=None):
         classes, probabilities = load_predictions(results.predictions(*keys, int(seed))) or ((), ())
-        for by_contestant, likeliest, probability in zip(predicted, classes, probabilities, strict=False):
-            by_contestant[keys] = (names.get(int(likeliest[0]), str(likeliest[0])), float(probability[0]))
-    return [PredictedImage(*image, by_contestant) for image, by_contestant in zip(images, predicted, strict=True)]
+        for by_configuration, top, probability in zip(predicted, classes, probabilities, strict=False):
+            by_configuration[tuple(keys)] = (names.get(int(top[0]), str(top[0])), float(probability[0]))
+    return [PredictedImage(*image, predictions) for image, predictions in zip(images, predicted, strict=True)]
 
 
-def _images(results: Results, manifest: dict, split: str, n: int) -> list[tuple[np.ndarray, str]]:
-    """The first `n` of `split`, each with the name of its class; none if they are not there."""
+def _load_images(results: Results, manifest: dict, split: str, n: int) -> list[tuple[np.ndarray, str]]:
+    """The first `n` images of `split`, each with the name of its class; empty if the files are missing."""
     if not results.images(split).exists() or not results.labels(split).exists():
         return []
     images, labels = (np.load(path, mmap_mode="r")[:n] for path in (results.images(split), results.labels(split)))
     names = dict(enumerate(manifest.get("class_names", [])))
     return [(np.array(image), names.get(int(label), str(label))) for image, label in zip(images, labels, strict=True)]
-
-
-def load_blocks(config: Config, results: Results, timings: list[Job]) -> pd.DataFrame:
-    """A row per timed block of the completed measurements: whose it is, phase, batch_size and images_per_second."""
-    rows = []
-    for job in timings:
-        path = job.result(results)
-        for measured in read_json(path).get("measurements", []) if path.exists() else []:
-            keys = job.keys(config) | {key: measured[key] for key in ("phase", "batch_size")}
-            rows += [keys | {"images_per_second": b["images"] / b["seconds"]} for b in measured.get("blocks", [])]
-    return pd.DataFrame(rows, columns=[*KEY_COLUMNS, "phase", "batch_size", "images_per_second"])
-
-
-def flatten(value: object, name: str = "") -> list[tuple[str, object]]:
-    """Dotted names of what nested dicts and lists hold; an empty one is a value, too."""
-    if isinstance(value, dict | list) and value:
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        return [pair for key, inner in items for pair in flatten(inner, f"{name}.{key}" if name else str(key))]
-    return [(name, "none" if value in ([], {}) else value)]

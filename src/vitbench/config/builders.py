@@ -12,7 +12,7 @@ from vitbench.system.fingerprint import find_module
 def check_builders(config: Config) -> None:
     """Raises ConfigError if the module or the function of a user's model is not there. Nothing is imported."""
     for name in config.models.parameters():
-        for module in config.modules_of(name):
+        for module in config.custom_modules(name):
             _check_builder(f"models.{name}.builder", module, config.models.parameters()[name].function)
 
 

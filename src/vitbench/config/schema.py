@@ -15,7 +15,6 @@ from vitbench.config.dataset import Dataset
 from vitbench.config.models import Models, UsersModel, ViT
 from vitbench.config.training import Training, check_warmup
 
-SCHEMA_VERSION = 1  # of the results layout and the tables' columns
 EXECUTIONS = ("published", "tuned")
 
 if TYPE_CHECKING:
@@ -184,7 +183,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _something_is_timed(self):
-        if untimed := [f"{m} on {b}" for m, b in self.model_backends() if not self.executions_timed(m, b)]:
+        if untimed := [f"{m} on {b}" for m, b in self.model_backends() if not self.timed_executions(m, b)]:
             raise ValueError(f"executions.throughput: there is nothing native of {', '.join(untimed)}; add tuned")
         return self
 
@@ -204,7 +203,7 @@ class Config(Section):
             pairs += [(model, backend) for backend in (self.baseline.backends if is_baseline else self.backends)]
         return pairs
 
-    def modules_of(self, model: str | None) -> list[str]:
+    def custom_modules(self, model: str | None) -> list[str]:
         """The modules that a user brings with `model`, or (None) with none."""
         parameters = self.models.parameters().get(model)
         return [parameters.module] if isinstance(parameters, UsersModel) else []
@@ -213,7 +212,7 @@ class Config(Section):
         """The backend whose environment the step data runs in."""
         return self.backends[0]
 
-    def reference_of(self, model: str) -> Backend:
+    def reference_backend(self, model: str) -> Backend:
         """The backend that the others' `model` is compared with: the configured one, where it takes part.
 
         A model that takes part on one backend alone is compared with one that takes part with another model.
@@ -222,29 +221,29 @@ class Config(Section):
         known = backends if len(backends) > 1 else [b for b in self.backends if b not in backends] or backends
         return self.parity.reference_backend if self.parity.reference_backend in known else known[0]
 
-    def executions_of(self, model: str) -> Executions:
+    def model_executions(self, model: str) -> Executions:
         if self.baseline and model == self.baseline.model and self.baseline.executions:
             return self.baseline.executions
         return self.executions
 
-    def executions_used(self, model: str) -> list[Execution]:
+    def keras_executions(self, model: str) -> list[Execution]:
         """Those of Keras that are trained or timed, published first."""
-        executions = self.executions_of(model)
+        executions = self.model_executions(model)
         used = {*executions.train, *executions.throughput}
         return [execution for execution in EXECUTIONS if execution in used]
 
-    def executions_timed(self, model: str, backend: str) -> list[TimedExecution]:
+    def timed_executions(self, model: str, backend: str) -> list[TimedExecution]:
         """Those that throughput measures, native only where there is such a model and such an optimiser."""
         has_native = isinstance(self.models.parameters()[model], ViT) and get_backend(backend).has_native_vit
         has_native = has_native and self.training.optimizer.name == "adamw"
-        return [e for e in self.executions_of(model).throughput if e != "native" or has_native]
+        return [e for e in self.model_executions(model).throughput if e != "native" or has_native]
 
-    def seeds_of(self, model: str) -> list[int]:
+    def model_seeds(self, model: str) -> list[int]:
         if self.baseline and model == self.baseline.model and self.baseline.seeds:
             return self.baseline.seeds
         return self.seeds
 
-    def epochs_of(self, model: str) -> int:
+    def model_epochs(self, model: str) -> int:
         if self.baseline and model == self.baseline.model and self.baseline.epochs:
             return self.baseline.epochs
         return self.training.epochs
@@ -259,7 +258,7 @@ class Config(Section):
     def canonical(self) -> str:
         return json.dumps(self.model_dump(mode="json"), sort_keys=True)
 
-    def relevant(self, step: str, model: str | None = None) -> str:
+    def relevant_settings(self, step: str, model: str | None = None) -> str:
         """The part of the config that can change what `step` makes (of `model`), as JSON.
 
         A job is repeated when this changes, and only then: a new report title retrains nothing.
@@ -271,11 +270,11 @@ class Config(Section):
         if model is not None and "training" in chosen:
             chosen["training"].pop("epochs")
             if step != "sample":  # a few steps take as long, however many will follow
-                chosen["epochs"] = self.epochs_of(model)
+                chosen["epochs"] = self.model_epochs(model)
         if model is not None and step == "parity":
-            chosen["reference"] = self.reference_of(model)
+            chosen["reference"] = self.reference_backend(model)
             chosen["native_compiled"] = self.throughput.native_compiled
-            chosen["executions"] = self.executions_of(model).model_dump(mode="json")
+            chosen["executions"] = self.model_executions(model).model_dump(mode="json")
         if model is not None and step != "init":
             chosen["validation_fraction"] = dump["dataset"]["validation_fraction"]
         return json.dumps(chosen, sort_keys=True)

@@ -29,20 +29,20 @@ def measure_candidate(config: Config, results: Results, job: Job, plan: Plan, st
     started: `time.perf_counter()` before the backend was started. The startup time lasts until training and validation
     have run a batch of each size that they will run, because a compiler starts again for each size.
     """
-    workload = load_workload(config, results, job.model, config.seeds_of(job.model)[0])
+    workload = load_workload(config, results, job.model, config.model_seeds(job.model)[0])
     images, labels = workload.train
-    epochs = config.epochs_of(job.model)
+    epochs = config.model_epochs(job.model)
     model = assemble(workload.parts, plan, build_optimizer(config.training, epochs, len(images)))
     batch_size = config.training.batch_size
     batches = Batches(images, labels, batch_size, seed=0, steps=config.tuning.timed_steps)
     batches = build_input_pipeline(batches, plan, workload.parts)
     time_first_step(model, batches)
     if last_batch_size := len(images) % batch_size:
-        time_first_step(model, batches.resized(steps=1, batch_size=last_batch_size))
-    model.evaluate(even_batches(*workload.validation, most=batch_size).resized(steps=1), verbose=0)
+        time_first_step(model, batches.with_steps(steps=1, batch_size=last_batch_size))
+    model.evaluate(even_batches(*workload.validation, max_batch_size=batch_size).with_steps(steps=1), verbose=0)
     startup = time.perf_counter() - started
     check_execution(model)
-    warm = timing.warm_up(model, batches.resized(steps=WARMUP_STEPS * plan.steps_per_execution), WARMUP_SECONDS)
+    warm = timing.warm_up(model, batches.with_steps(steps=WARMUP_STEPS * plan.steps_per_execution), WARMUP_SECONDS)
     block = size_block(batches, warm.step_seconds, BLOCK_SECONDS, LONGEST_BLOCK_SECONDS)
     blocks = time_train_blocks(model, block, TIMED_BLOCKS)
     repeated = repeat_first_batch(block)

@@ -18,8 +18,7 @@ from vitbench.measure.timing import (
     time_calls,
     warmup_columns,
 )
-from vitbench.models.native.registry import build_native
-from vitbench.models.native.settings import Settings, Weights
+from vitbench.models.native.registry import Settings, Weights, build_native
 from vitbench.results.jobs import Job
 from vitbench.training.optimizers import keras_weight_decay
 
@@ -53,7 +52,7 @@ class NativeSubject:
         meter = EnergyMeter(current_backend().device()["type"] == "gpu")
         peaks = peak_memory()
         blocks, single, same = self._timed(step, steps, lambda i: self.model.train(*kept), meter)
-        half = self.batches.resized(steps=1, batch_size=max(1, self.batches.batch_size // 2))
+        half = self.batches.with_steps(steps=1, batch_size=max(1, self.batches.batch_size // 2))
         return {
             "first_step_seconds": first,
             "recompile_seconds": time_calls(lambda i: self.model.train(*half[i]), 1),
@@ -79,7 +78,7 @@ class NativeSubject:
 
     def _timed(self, step, steps: int, same_batch=None, meter: EnergyMeter | None = None) -> tuple[list, list, list]:
         """Blocks of `step`; seconds of single steps; blocks of `same_batch`, which take turns with the first."""
-        block = functools.partial(make_block, self.batches.resized(steps=steps))
+        block = functools.partial(make_block, self.batches.with_steps(steps=steps))
         compilations, blocks, same = CompilationWatch(), [], []
         for _ in range(self.bounds.blocks):
             if meter:

@@ -48,7 +48,7 @@ def measure_phase(
     """
     began = time.perf_counter()
     current_backend().set_seed(0)
-    workload = load_workload(config, results, job.model, config.seeds_of(job.model)[0])
+    workload = load_workload(config, results, job.model, config.model_seeds(job.model)[0])
     parts, (images, labels) = workload.parts, workload.train
     batches = Batches(images, labels, batch_size, seed=0, steps=config.throughput.steps_per_block)
     operations = flops_per_image(parts.classifier) or {}
@@ -100,13 +100,13 @@ class KerasSubject:
         model.steps_per_execution = self.plan.steps_per_execution
         first_step_seconds = time_first_step(model, fed)
         check_execution(model)
-        warm = timing.warm_up(model, fed.resized(steps=bounds.warmup_steps), bounds.warmup_seconds)
+        warm = timing.warm_up(model, fed.with_steps(steps=bounds.warmup_steps), bounds.warmup_seconds)
         peaks = peak_memory()  # here, since the loops that are compared with hold more than training does
         block = size_block(fed, warm.step_seconds, bounds.block_seconds, bounds.longest_block_seconds)
         meter = EnergyMeter(current_backend().device()["type"] == "gpu")
         loops = time_loops(model, block, bounds.blocks, on_whole=(meter,))
         steady = steady_state_columns(loops.whole, time_train_steps(model, block))
-        smaller = fed.resized(steps=1, batch_size=max(1, fed.batch_size // 2))
+        smaller = fed.with_steps(steps=1, batch_size=max(1, fed.batch_size // 2))
         return {
             "first_step_seconds": first_step_seconds,
             "recompile_seconds": time_first_step(model, smaller),

@@ -119,7 +119,7 @@ def time_first_step(model: keras.Model, batches: Batches, clock: Clock = time.pe
     """
     with preserve_state(model):
         began = clock()
-        model.fit(batches.resized(steps=1).fed(), verbose=0)
+        model.fit(batches.with_steps(steps=1).fit_input(), verbose=0)
         current_backend().synchronize()
         return clock() - began
 
@@ -127,7 +127,7 @@ def time_first_step(model: keras.Model, batches: Batches, clock: Clock = time.pe
 def time_first_inference(model: keras.Model, batches: Batches, clock: Clock = time.perf_counter) -> float:
     """Seconds until the logits of a first batch are on the host, compilation included."""
     began = clock()
-    model.predict(batches.resized(steps=1), verbose=0)
+    model.predict(batches.with_steps(steps=1), verbose=0)
     return clock() - began
 
 
@@ -145,7 +145,7 @@ def warm_up(model: keras.Model, batches: Batches, limit_seconds: float, clock: C
 
     def fit() -> float:
         block = BlockClock(clock)
-        model.fit(batches.fed(), verbose=0, shuffle=False, callbacks=[block])
+        model.fit(batches.fit_input(), verbose=0, shuffle=False, callbacks=[block])
         return block.seconds[0]
 
     return repeat_until_settled(fit, len(batches), limit_seconds)
@@ -176,7 +176,7 @@ def size_block(batches: Batches, step_seconds: float, at_least: float, at_most: 
     There are no fewer than now unless `at_most` says so, and no fewer than one.
     """
     steps = min(max(len(batches), at_least / step_seconds), at_most / step_seconds)
-    return batches.resized(steps=max(1, math.ceil(steps)))
+    return batches.with_steps(steps=max(1, math.ceil(steps)))
 
 
 def time_train_blocks(
@@ -194,7 +194,7 @@ def time_train_blocks(
     """
     timed, compilations = BlockClock(clock), CompilationWatch()
     for _ in range(blocks):
-        given = batches.fed() if fed is None else fed
+        given = batches.fit_input() if fed is None else fed
         model.fit(given, verbose=0, shuffle=False, callbacks=[timed, *callbacks])
     compilations.check("in the timed training steps")
     return [make_block(batches, seconds) for seconds in timed.seconds]
@@ -207,7 +207,7 @@ def time_train_steps(model: keras.Model, batches: Batches) -> list[float]:
     """
     clock, at_once = StepClock(), model.steps_per_execution
     executions = 1 + math.ceil(len(batches) / at_once)  # the first has the beginning of the epoch in it
-    model.fit(batches.resized(steps=executions * at_once).fed(), verbose=0, shuffle=False, callbacks=[clock])
+    model.fit(batches.with_steps(steps=executions * at_once).fit_input(), verbose=0, shuffle=False, callbacks=[clock])
     return [seconds / at_once for seconds in clock.seconds[1:]]
 
 
@@ -232,14 +232,14 @@ def time_inference(
 
     def predict() -> float:
         trial = StepClock(clock)
-        model.predict(batches.resized(steps=warmup_steps), verbose=0, callbacks=[trial])
+        model.predict(batches.with_steps(steps=warmup_steps), verbose=0, callbacks=[trial])
         return sum(trial.seconds)
 
     warm = repeat_until_settled(predict, warmup_steps, warmup_seconds)
     found = peak_memory()
     block = size_block(batches, warm.step_seconds, at_least, at_most)
     times, compilations = StepClock(clock), CompilationWatch()
-    model.predict(batches.resized(steps=warmup_steps + blocks * len(block)), verbose=0, callbacks=[times])
+    model.predict(batches.with_steps(steps=warmup_steps + blocks * len(block)), verbose=0, callbacks=[times])
     compilations.check("in the timed inference steps")
     ends = times.ends[warmup_steps :: len(block)]
     return warm, found, [make_block(block, b - a) for a, b in itertools.pairwise(ends)], times.seconds[warmup_steps:]

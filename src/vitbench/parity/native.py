@@ -8,8 +8,7 @@ import numpy as np
 
 from vitbench.config.models import ViT
 from vitbench.data.batches import Batches
-from vitbench.models.native.registry import build_native
-from vitbench.models.native.settings import Settings, Weights
+from vitbench.models.native.registry import Settings, Weights, build_native
 from vitbench.parity.tolerance import Quantities
 
 

@@ -118,7 +118,7 @@ def run_augmentation(parts: ModelParts, plan: Plan, pixels: np.ndarray) -> np.nd
     eye = ImageRecorder()
     logits = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(eye(images)))
     classifier = keras.Model(images, logits, name="watched")
-    watched = ModelParts((*pixels.shape[1:], 3), [], parts.augmentation, classifier, parts.twins)
+    watched = ModelParts((*pixels.shape[1:], 3), [], parts.augmentation, classifier, parts.build_augmentation)
     network = assemble(watched, plan, keras.optimizers.SGD())
     network.train_on_batch(coordinate_images(pixels), np.zeros(len(pixels), np.int32))
     return keras.ops.convert_to_numpy(eye.seen)

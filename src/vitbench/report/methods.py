@@ -17,7 +17,9 @@ def describe_method(config: Config, manifest: dict) -> list[str]:
     """How it was measured, a paragraph per item."""
     timed, training = config.throughput, config.training
     shape = " × ".join(str(n) for n in manifest.get("image_shape", []))
-    epochs = [f"{format_count(config.epochs_of(model), 'epoch')} for {model}" for model in config.models.parameters()]
+    epochs = [
+        f"{format_count(config.model_epochs(model), 'epoch')} for {model}" for model in config.models.parameters()
+    ]
     margin, confidence = (
         format_share(config.statistics.equivalence_margin),
         format_percent(config.statistics.confidence),
@@ -67,10 +69,12 @@ def summarize_parity(parity: pd.DataFrame, config: Config) -> str:
     failed = parity[~parity["passed"].fillna(False).astype(bool)]
     used = (parity["max_rel_difference"] / parity["tolerance"]).max()
     total, there = format_count(len(parity), "comparison"), set(zip(parity["model"], parity["backend"], strict=True))
-    absent = [f"{m} on {b}" for m, b in config.model_backends() if (m, b) not in there and b != config.reference_of(m)]
+    absent = [
+        f"{m} on {b}" for m, b in config.model_backends() if (m, b) not in there and b != config.reference_backend(m)
+    ]
     without = f" Without any comparison: {join_words(absent)}." if absent else ""
     by_numpy = parity.assign(numpy=parity["reference_backend"] == "numpy").groupby(["model", "backend"])["numpy"].all()
-    halved = [f"{m} on {b}" for m, b in by_numpy[by_numpy].index if b != config.reference_of(m)]
+    halved = [f"{m} on {b}" for m, b in by_numpy[by_numpy].index if b != config.reference_backend(m)]
     without += f" With NumPy alone, since the reference failed: {join_words(halved)}." if halved else ""
     if len(failed):
         names = join_words(sorted({f"{r.model} on {r.backend}" for r in failed.itertuples()}))

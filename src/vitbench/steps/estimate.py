@@ -41,7 +41,7 @@ def unsampled(config: Config, results: Results) -> list[tuple[str, str]]:
     missing = []
     for model, backend in config.model_backends():
         path = results.sample(model, backend)
-        if not path.exists() or read_json(path)["settings"] != config.relevant("sample", model):
+        if not path.exists() or read_json(path)["settings"] != config.relevant_settings("sample", model):
             missing.append((model, backend))
     return missing
 
@@ -55,7 +55,7 @@ def estimate_configuration(config: Config, sample: dict) -> Estimate:
     per_image = 1 / sample["inference_images_per_second"]
     steps = math.ceil(sample["train_images"] / sample["batch_size"])
     epoch = steps * step + sample["validation_images"] * per_image
-    training = config.epochs_of(model) * epoch
+    training = config.model_epochs(model) * epoch
     timed = config.throughput
     precisions = len(config.precisions)
     throughput = 0.0
@@ -66,14 +66,14 @@ def estimate_configuration(config: Config, sample: dict) -> Estimate:
             block = min(max(timed.steps_per_block * seconds, timed.block_seconds), timed.longest_block_seconds)
             throughput += 2 * timed.warmup_steps * seconds + blocks * max(block, seconds)
     other = precisions * config.tuning.budget_seconds
-    other += precisions * len(config.executions_timed(model, sample["backend"])) * throughput
+    other += precisions * len(config.timed_executions(model, sample["backend"])) * throughput
     return Estimate(
         model=model,
         backend=sample["backend"],
         epoch_seconds=epoch,
         first_step_seconds=sample["first_step_seconds"],
         memory_bytes=sample["peak_device_memory_bytes"] or sample["peak_host_memory_bytes"],
-        runs=precisions * len(config.executions_of(model).train) * len(config.seeds_of(model)),
+        runs=precisions * len(config.model_executions(model).train) * len(config.model_seeds(model)),
         run_seconds=sample["startup_seconds"] + training + sample["test_images"] * per_image,
         other_seconds=other,
     )
@@ -91,7 +91,7 @@ def print_table(config: Config, estimates: list[Estimate], devices: set[str]) ->
         table.add_column(heading, justify="right")
     for e in estimates:
         table.add_row(
-            *(e.model, e.backend, f"{e.epoch_seconds:.3g}", str(config.epochs_of(e.model))),
+            *(e.model, e.backend, f"{e.epoch_seconds:.3g}", str(config.model_epochs(e.model))),
             *(
                 f"{e.first_step_seconds:.1f}",
                 f"{e.memory_bytes / 1e9:.1f}",

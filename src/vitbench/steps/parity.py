@@ -8,15 +8,15 @@ import numpy as np
 
 from vitbench.backends.plan import Plan
 from vitbench.config.models import ViT
-from vitbench.config.schema import SCHEMA_VERSION, Config
+from vitbench.config.schema import Config
 from vitbench.data.batches import Batches
 from vitbench.data.splits import load_splits
 from vitbench.execution.assemble import resolve_plan
 from vitbench.execution.plans import load_plan
+from vitbench.execution.workload import load_initial_weights
 from vitbench.formatting import format_number
-from vitbench.models.native.settings import Settings
+from vitbench.models.native.registry import Settings
 from vitbench.models.registry import ModelParts, build_model
-from vitbench.models.weights import load_initial_weights
 from vitbench.parity.augmentation import apply_draws, read_draws
 from vitbench.parity.native import collect_native_quantities
 from vitbench.parity.quantities import OPTIMIZER, collect_quantities, make_deterministic, run_augmentation
@@ -24,6 +24,7 @@ from vitbench.parity.reference import directional_slope, reference_quantities, r
 from vitbench.parity.tolerance import Quantities, compare_quantities, describe_row, find_worst
 from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
+from vitbench.results.schema import SCHEMA_VERSION
 from vitbench.system.files import atomic_write, read_json, write_json
 from vitbench.system.logs import log, notify
 from vitbench.system.times import process_times
@@ -37,18 +38,18 @@ def run(config: Config, results: Results, model: str, backend: str) -> None:
     plans = _plans(config, results, model, backend)
     distinct = dict.fromkeys(plans.values())
     augmented = {plan: _augmentation(parts, plan, batches) for plan in distinct if parts.augmentation}
-    load_initial_weights(parts, results, model, config.seeds_of(model)[0])
+    load_initial_weights(parts, results, model, config.model_seeds(model)[0])
     weights = parts.trainable_weights()
     true = _by_numpy(config, results, model, weights, batches)
     make_deterministic(parts)
     resolved = {plan: resolve_plan(plan, parts) for plan in distinct}
     computed = {}
     for plan in dict.fromkeys(resolved.values()):  # two executions can come to the same
-        load_initial_weights(parts, results, model, config.seeds_of(model)[0])
+        load_initial_weights(parts, results, model, config.model_seeds(model)[0])
         computed[plan] = _with_slope(collect_quantities(parts, plan, batches), true)
     expected = next(iter(computed.values()))  # what other backends, and other plans here, are compared with
     _keep(results, config, model, backend, expected)
-    reference_backend = config.reference_of(model)
+    reference_backend = config.reference_backend(model)
     if backend != reference_backend:
         with np.load(results.parity_quantities(model, reference_backend)) as kept:
             expected = {name: kept[name] for name in kept.files}
@@ -58,7 +59,7 @@ def run(config: Config, results: Results, model: str, backend: str) -> None:
             notify(f"parity {model} · {backend}: compared with NumPy alone, since {reference_backend} itself failed")
     content = {"schema_version": SCHEMA_VERSION}
     to_compare = [(name, precision, computed[resolved[plan]]) for (name, precision), plan in plans.items()]
-    if (model, backend) in config.model_backends() and "native" in config.executions_timed(model, backend):
+    if (model, backend) in config.model_backends() and "native" in config.timed_executions(model, backend):
         try:
             found = _with_slope(_native(config, results, model, backend, weights, batches), true)
             to_compare.append(("native", "float32", found))
@@ -100,7 +101,7 @@ def summarize_rows(rows: list[dict]) -> str:
 
 def _plans(config: Config, results: Results, model: str, backend: str) -> dict[tuple[str, str], Plan]:
     """By execution and precision, those that will be measured; of a backend that is only compared with, the first."""
-    names = config.executions_used(model) if (model, backend) in config.model_backends() else ["published"]
+    names = config.keras_executions(model) if (model, backend) in config.model_backends() else ["published"]
     jobs = [Job(model, backend, name, precision) for name in names for precision in config.precisions]
     return {(job.execution, job.precision): load_plan(results, job) for job in jobs}
 
@@ -135,7 +136,7 @@ def _with_slope(found: Quantities, true: Quantities) -> Quantities:
 
 def _keep(results: Results, config: Config, model: str, backend: str, kept: Quantities) -> None:
     """Writes what others are compared with, or could be; the gradients only of the reference."""
-    if backend != config.reference_of(model):
+    if backend != config.reference_backend(model):
         kept = {name: value for name, value in kept.items() if not name.startswith("gradient/")}
     with atomic_write(results.parity_quantities(model, backend)) as path, path.open("wb") as file:
         np.savez(file, **kept)

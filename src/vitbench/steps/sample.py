@@ -3,7 +3,7 @@
 import time
 
 from vitbench.backends.process import current_backend
-from vitbench.config.schema import SCHEMA_VERSION, Config
+from vitbench.config.schema import Config
 from vitbench.data.batches import Batches, even_batches
 from vitbench.data.splits import load_splits
 from vitbench.execution.assemble import assemble
@@ -11,6 +11,7 @@ from vitbench.measure import timing
 from vitbench.measure.timing import size_block, time_first_inference, time_first_step, time_inference, time_train_blocks
 from vitbench.models.registry import build_model
 from vitbench.results.paths import Results
+from vitbench.results.schema import SCHEMA_VERSION
 from vitbench.system.environment import peak_host_memory_bytes
 from vitbench.system.files import read_json, write_json
 from vitbench.system.times import process_times
@@ -26,7 +27,7 @@ def run(config: Config, results: Results, model: str, backend: str, import_secon
     parts = build_model(model, config.models.parameters()[model], read_json(results.manifest))
     data = load_splits(results, config.dataset.validation_fraction)
     images, labels = data["train"]
-    optimizer = build_optimizer(config.training, config.epochs_of(model), len(images))
+    optimizer = build_optimizer(config.training, config.model_epochs(model), len(images))
     plan = current_backend().candidate_plans(config.models.augmented(model))[0]
     network = assemble(parts, plan, optimizer)
     build_seconds = time.perf_counter() - began
@@ -34,13 +35,13 @@ def run(config: Config, results: Results, model: str, backend: str, import_secon
     first_step_seconds = time_first_step(network, training)
     warm = timing.warm_up(network, training, limit_seconds=BLOCK_SECONDS)
     trained = time_train_blocks(network, size_block(training, warm.step_seconds, BLOCK_SECONDS), blocks=1)
-    evaluation = even_batches(*data["validation"], most=config.training.batch_size)
+    evaluation = even_batches(*data["validation"], max_batch_size=config.training.batch_size)
     first_inference_seconds = time_first_inference(network, evaluation)
     _, _, inferred, _ = time_inference(network, evaluation, 1, BLOCK_SECONDS, blocks=1, at_least=BLOCK_SECONDS)
     content = {
         "schema_version": SCHEMA_VERSION,
         **{"experiment": config.experiment, "model": model, "backend": backend},
-        "settings": config.relevant("sample", model),
+        "settings": config.relevant_settings("sample", model),
         "batch_size": config.training.batch_size,
         "startup_seconds": import_seconds + build_seconds + first_step_seconds + first_inference_seconds,
         "first_step_seconds": first_step_seconds,

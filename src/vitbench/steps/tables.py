@@ -30,7 +30,7 @@ def run(config: Config, results: Results) -> None:
         for kind, write in (("csv", table.to_csv), ("parquet", table.to_parquet)):
             with atomic_write(results.tables / f"{name}.{kind}") as path:
                 write(path, index=False)
-    if all(job.result(results).exists() for found in list_jobs(config) for job in found):
+    if all(job.result_path(results).exists() for found in list_jobs(config) for job in found):
         _forget_checkpoints(results, tables["runs"], list_jobs(config)[0])
     unfinished = tables["runs"].query("status != 'completed'")
     for row in unfinished.itertuples():
@@ -81,20 +81,20 @@ def _takes_part(row, config: Config) -> bool:
         return False
     backends = {backend for model, backend in config.model_backends() if model == row.model}
     known = {
-        "backend": backends | {config.reference_of(row.model)},
-        "execution": {*config.executions_of(row.model).train, *config.executions_of(row.model).throughput},
+        "backend": backends | {config.reference_backend(row.model)},
+        "execution": {*config.model_executions(row.model).train, *config.model_executions(row.model).throughput},
         "precision": set(config.precisions),
-        "seed": set(config.seeds_of(row.model)),
+        "seed": set(config.model_seeds(row.model)),
     }
     return all(pd.isna(value := getattr(row, key)) or value in values for key, values in known.items())
 
 
 def _found(config: Config, results: Results, job: Job) -> dict:
     """The result of `job`, or why there is none."""
-    if job.result(results).exists():
-        return read_json(job.result(results))
+    if job.result_path(results).exists():
+        return read_json(job.result_path(results))
     failure = find_failure(config, results, job)
-    return job.keys(config) | {"status": failure.status, "error": failure.error}
+    return job.key_columns(config) | {"status": failure.status, "error": failure.error}
 
 
 def _failures(config: Config, results: Results, all_jobs: list[Job]) -> pd.DataFrame:
@@ -112,7 +112,7 @@ def _epochs(config: Config, results: Results, run_jobs: list[Job]) -> pd.DataFra
     for job in run_jobs:
         path = results.run(*astuple(job)) / "history.csv"
         if path.exists() and len(history := pd.read_csv(path)):
-            histories.append(history.assign(**job.keys(config)))
+            histories.append(history.assign(**job.key_columns(config)))
     columns = [column for column in COLUMNS["epochs"] if column != "parity_passed"]
     return pd.concat(histories)[columns] if histories else pd.DataFrame(columns=columns)
 
@@ -121,7 +121,7 @@ def _throughput(config: Config, results: Results, timings: list[Job]) -> pd.Data
     rows = []
     for job in timings:
         found = _found(config, results, job)
-        keys = job.keys(config) | {k: found.get(k) for k in ("status", "device", "config_sha256", "error")}
+        keys = job.key_columns(config) | {k: found.get(k) for k in ("status", "device", "config_sha256", "error")}
         for measured in found.get("measurements") or [{}]:
             speeds = np.array([block["images"] / block["seconds"] for block in measured.get("blocks", [])])
             low, high = statistics.median_interval(speeds, config.statistics.confidence)

@@ -14,9 +14,9 @@ from vitbench.execution.assemble import assemble
 from vitbench.execution.audit import audit_model, check_execution
 from vitbench.execution.input_pipeline import build_input_pipeline
 from vitbench.execution.plans import load_plan
+from vitbench.execution.workload import load_initial_weights
 from vitbench.measure.timing import time_first_step
 from vitbench.models.registry import build_model
-from vitbench.models.weights import load_initial_weights
 from vitbench.parity.gate import check_gate
 from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
@@ -64,11 +64,11 @@ def _identity(config: Config, results: Results, job: Job, plan: Plan) -> dict:
         initial_weights = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         **asdict(job),
-        "settings": config.relevant("train", job.model),
+        "settings": config.relevant_settings("train", job.model),
         "plan": plan.as_dict(),
         "images": read_json(results.manifest)["sha256"],
         "initial weights": initial_weights,
-        "code": fingerprint("vitbench.steps.train", *config.modules_of(job.model)),
+        "code": fingerprint("vitbench.steps.train", *config.custom_modules(job.model)),
         "packages": installed_versions(COMPUTING),
     }
 
@@ -81,7 +81,7 @@ def _trained(
     parts = build_model(job.model, config.models.parameters()[job.model], read_json(results.manifest))
     load_initial_weights(parts, results, job.model, job.seed)
     data = load_splits(results, config.dataset.validation_fraction)
-    epochs, images = config.epochs_of(job.model), len(data["train"][0])
+    epochs, images = config.model_epochs(job.model), len(data["train"][0])
     model = assemble(parts, plan, build_optimizer(config.training, epochs, images))
     batches = build_input_pipeline(Batches(*data["train"], config.training.batch_size, seed=job.seed), plan, parts)
     first_step_seconds = time_first_step(model, batches)
@@ -92,10 +92,10 @@ def _trained(
         parts.classifier, checkpoint, journal, ProgressBar(f"train {job}", epochs, "epoch", journal.epochs)
     )
     model.fit(
-        batches.fed(),
+        batches.fit_input(),
         initial_epoch=journal.epochs,
         epochs=epochs,
-        validation_data=even_batches(*data["validation"], most=config.training.batch_size),
+        validation_data=even_batches(*data["validation"], max_batch_size=config.training.batch_size),
         shuffle=False,
         callbacks=[EpochOrder(batches), record],
         verbose=0,
@@ -110,7 +110,7 @@ def _trained(
     if journal.best_epoch is not None:
         best = checkpoint.best_weights(journal.best_epoch)
         parts.classifier.load_weights(best)
-        test_batches = even_batches(*data["test"], most=config.training.batch_size)
+        test_batches = even_batches(*data["test"], max_batch_size=config.training.batch_size)
         test = model.evaluate(test_batches, return_dict=True, verbose=0)
         values |= {f"test_{name}": float(value) for name, value in test.items()}
         save_predictions(results.predictions(*astuple(job)), model.predict(test_batches, verbose=0))

@@ -9,10 +9,11 @@ import time
 from vitbench.backends.plan import Plan
 from vitbench.backends.process import DeviceError, start_backend
 from vitbench.backends.registry import get_backend
-from vitbench.config.schema import SCHEMA_VERSION, Config
+from vitbench.config.schema import Config
 from vitbench.execution.plans import choose_plan, search_plans
 from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
+from vitbench.results.schema import SCHEMA_VERSION
 from vitbench.system.files import write_json
 from vitbench.system.logs import UserError, notify
 from vitbench.system.subprocesses import run_in_subprocess

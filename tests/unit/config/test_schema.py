@@ -178,23 +178,23 @@ def test_what_is_relevant_to_a_step_changes_when_its_result_would():
     )
     for step in ("data", "init", "tune", "parity", "train", "throughput"):
         model = None if step == "data" else "vit"
-        assert title.relevant(step, model) == base.relevant(step, model)
-        assert epochs.relevant(step, model) == base.relevant(step, model)
-    assert rate.relevant("train", "vit") != base.relevant("train", "vit")
-    assert rate.relevant("init", "vit") == base.relevant("init", "vit")
-    assert epochs.relevant("train", "resnet50v2") != base.relevant("train", "resnet50v2")
+        assert title.relevant_settings(step, model) == base.relevant_settings(step, model)
+        assert epochs.relevant_settings(step, model) == base.relevant_settings(step, model)
+    assert rate.relevant_settings("train", "vit") != base.relevant_settings("train", "vit")
+    assert rate.relevant_settings("init", "vit") == base.relevant_settings("init", "vit")
+    assert epochs.relevant_settings("train", "resnet50v2") != base.relevant_settings("train", "resnet50v2")
 
 
 def test_contestants_are_every_model_on_its_backends():
     config = parse({"baseline": {"backends": ["torch"], "seeds": [5]}})
     assert config.model_backends() == [("vit", b) for b in BACKENDS] + [("resnet50v2", "torch")]
-    assert (config.seeds_of("vit"), config.seeds_of("resnet50v2")) == ([0, 1, 2], [5])
-    assert (config.reference_of("vit"), config.reference_of("resnet50v2")) == ("jax", "jax")
+    assert (config.model_seeds("vit"), config.model_seeds("resnet50v2")) == ([0, 1, 2], [5])
+    assert (config.reference_backend("vit"), config.reference_backend("resnet50v2")) == ("jax", "jax")
     # What takes part on one backend alone is compared with another all the same, if there is one.
     config = parse({"baseline": {"backends": ["jax"]}, "backends": ["torch", "tensorflow", "jax"]})
-    assert (config.reference_of("vit"), config.reference_of("resnet50v2")) == ("jax", "torch")
+    assert (config.reference_backend("vit"), config.reference_backend("resnet50v2")) == ("jax", "torch")
     config = parse({"baseline": {"backends": ["jax"]}, "backends": ["jax"]})
-    assert config.reference_of("resnet50v2") == "jax"
+    assert config.reference_backend("resnet50v2") == "jax"
 
 
 def test_every_key_is_described():
@@ -257,11 +257,11 @@ def test_a_users_model_stands_beside_those_built_here():
     config = parse({"models": {"own": {"builder": "nets.small:build", "options": {"width": 4}}}})
     assert list(config.models.parameters()) == ["vit", "resnet50v2", "own"]
     assert ("own", "torch") in config.model_backends()
-    assert config.modules_of("own") == ["nets.small"] and config.modules_of("vit") == []
-    assert json.loads(config.relevant("train", "own"))["model"]["options"] == {"width": 4}
+    assert config.custom_modules("own") == ["nets.small"] and config.custom_modules("vit") == []
+    assert json.loads(config.relevant_settings("train", "own"))["model"]["options"] == {"width": 4}
 
 
 def test_other_epochs_need_no_other_sample():
     ten, twenty = (parse({"training": {"epochs": n}}) for n in (10, 20))
-    assert ten.relevant("sample", "vit") == twenty.relevant("sample", "vit")
-    assert ten.relevant("train", "vit") != twenty.relevant("train", "vit")
+    assert ten.relevant_settings("sample", "vit") == twenty.relevant_settings("sample", "vit")
+    assert ten.relevant_settings("train", "vit") != twenty.relevant_settings("train", "vit")

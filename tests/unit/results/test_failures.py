@@ -80,5 +80,5 @@ def test_every_job_is_a_row_and_a_failed_command_one_with_the_end_of_its_log(res
     found = tables.collect(CONFIG, results)
     assert found["runs"].set_index("backend")["status"].to_dict() == {"jax": "missing", "torch": "failed"}
     (row,) = found["failures"].query("status == 'failed'").to_dict("records")
-    assert row["jobs"] == 1 + len(CONFIG.executions_timed("vit", "torch")) and row["names"] == "vit · torch · float32"
+    assert row["jobs"] == 1 + len(CONFIG.timed_executions("vit", "torch")) and row["names"] == "vit · torch · float32"
     assert row["last_lines"].splitlines() == [f"line {i}" for i in range(85, 100)]

@@ -24,7 +24,7 @@ CONFIG = Config.model_validate(
 
 def sample(model: str, backend: str, **changes) -> dict:
     return {
-        **{"model": model, "backend": backend, "settings": CONFIG.relevant("sample", model), "batch_size": 50},
+        **{"model": model, "backend": backend, "settings": CONFIG.relevant_settings("sample", model), "batch_size": 50},
         **{
             "startup_seconds": 20.0,
             "first_step_seconds": 15.0,

@@ -26,7 +26,10 @@ def test_without_operations_there_is_no_utilisation():
         ("torch", "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         ("torch", "RuntimeError: [enforce fail at alloc_cpu.cpp:119] . DefaultCPUAllocator: can't allocate memory"),
         ("tensorflow", "ResourceExhaustedError: failed to allocate memory [Op:Mul]"),
-        ("tensorflow", "InternalError: Failed copying input tensor from CPU:0 to GPU:0: Dst tensor is not initialized."),
+        (
+            "tensorflow",
+            "InternalError: Failed copying input tensor from CPU:0 to GPU:0: Dst tensor is not initialized.",
+        ),
         ("jax", "JaxRuntimeError: RESOURCE_EXHAUSTED: Out of memory allocating 68719476864 bytes."),
         ("jax", "JaxRuntimeError: INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
         ("jax", "_ArrayMemoryError: Unable to allocate 1.2 TiB for an array"),

@@ -48,7 +48,7 @@ def parity_table(parity: pd.DataFrame, config: Config) -> Html:
         "decides. Of gradients, those of the weight that comes closest to the tolerance."
     )
     for model in parity["model"].unique():
-        alone = config.reference_of(model)
+        alone = config.reference_backend(model)
         if alone not in set(parity.loc[parity["model"] == model, "backend"]):
             caption += f" Of {model}, {alone} is what the others are compared with."
     strict = config.parity.tolerances.gradient
