@@ -21,14 +21,14 @@ MODULE = """
 import keras
 from keras import layers
 
-def of(activation=None, units=None):
+def make_builder(activation=None, units=None):
     def build(input_shape, classes):
         return keras.Sequential([
             keras.Input(input_shape), layers.Flatten(), layers.Dense(units or classes, activation=activation)
         ])
     return build
 
-softmax, wrong_width, number = of("softmax"), of(units=3), 7
+softmax, wrong_width, number = make_builder("softmax"), make_builder(units=3), 7
 
 def nothing(input_shape, classes):
     return None
@@ -54,35 +54,35 @@ def folder(tmp_path, monkeypatch):
 def test_the_example_is_built_with_its_options_and_takes_raw_images(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setattr(sys, "path", sys.path.copy())
-    own = UsersModel(builder="examples.small_cnn:build", options={"width": 4})
-    parts = build_model("own", own, MANIFEST)
+    parameters = UsersModel(builder="examples.small_cnn:build", options={"width": 4})
+    parts = build_model("own", parameters, MANIFEST)
     assert (parts.preprocessing, parts.augmentation) == ([], [])
-    network = assemble(parts, PUBLISHED, keras.optimizers.SGD())
+    model = assemble(parts, PUBLISHED, keras.optimizers.SGD())
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
-    assert network.predict(images, verbose=0).shape == (5, 7)
-    wider = build_model("own", own.model_copy(update={"options": {"width": 8}}), MANIFEST)
+    assert model.predict(images, verbose=0).shape == (5, 7)
+    wider = build_model("own", parameters.model_copy(update={"options": {"width": 8}}), MANIFEST)
     assert wider.classifier.count_params() > parts.classifier.count_params()
 
 
 @pytest.mark.parametrize(
-    ("builder", "words"),
+    ("builder", "message"),
     [
-        ("my_nets:softmax", "returns probabilities; leave out the softmax"),
-        ("my_nets:wrong_width", "become (None, 3), but should become logits (batch, 7)"),
+        ("my_nets:softmax", "returns probabilities; remove the softmax"),
+        ("my_nets:wrong_width", "to (None, 3), but it must return logits (batch, 7)"),
         ("my_nets:nothing", "returned NoneType, not a keras.Model"),
         ("my_nets:fails", "RuntimeError: no such layer"),
-        ("my_nets:infinite", "is not a number everywhere"),
+        ("my_nets:infinite", "contains NaN or infinite values"),
         ("my_nets:number", "has no function 'number'"),
         ("my_nets:missing", "has no function 'missing'"),
         ("your_nets:build", "your_nets cannot be imported"),
     ],
 )
-def test_what_is_no_model_of_images_to_logits_is_refused_in_plain_words(folder, builder, words):
+def test_a_builder_that_returns_no_model_from_images_to_logits_is_refused(folder, builder, message):
     with pytest.raises(BuilderError) as caught:
         build_model("own", UsersModel(builder=builder), MANIFEST)
-    assert builder in str(caught.value) and words in str(caught.value)
+    assert builder in str(caught.value) and message in str(caught.value)
 
 
-def test_options_that_the_builder_does_not_know_are_told(folder):
+def test_the_error_for_unknown_options_lists_them(folder):
     with pytest.raises(BuilderError, match=r"options \{'depth': 3\}: TypeError"):
         build_model("own", UsersModel(builder="my_nets:softmax", options={"depth": 3}), MANIFEST)
