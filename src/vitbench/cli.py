@@ -42,16 +42,17 @@ def config(files: Annotated[list[Path], typer.Argument(help="Config files, the l
 
 @app.command()
 def schema(
-    readme: Annotated[Path | None, typer.Option(help="Put the config reference into this file instead.")] = None,
+    docs: Annotated[Path | None, typer.Option(help="Write config.md and columns.md into this folder instead.")] = None,
 ):
     """Print the JSON Schema of the config."""
-    from vitbench.config import docs
-    from vitbench.config.docs import insert_reference
+    from vitbench.config.docs import config_page, json_schema
+    from vitbench.results.docs import columns_page
 
-    if readme is None:
-        typer.echo(docs.json_schema(), nl=False)
-    else:
-        readme.write_text(insert_reference(readme.read_text()))
+    if docs is None:
+        typer.echo(json_schema(), nl=False)
+        return
+    (docs / "config.md").write_text(config_page())
+    (docs / "columns.md").write_text(columns_page())
 
 
 @app.command()

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from snakemake.utils import update_config
 
-from vitbench.config import docs
 from vitbench.config.base import Slug
-from vitbench.config.docs import insert_reference
+from vitbench.config.docs import config_page, json_schema, list_keys
 from vitbench.config.loading import ConfigError, load, parse
 from vitbench.config.schema import BACKENDS, Config
+from vitbench.results.docs import columns_page
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -51,7 +51,7 @@ def test_the_published_config_is_the_defaults():
 @pytest.mark.parametrize("preset", sorted((REPOSITORY / "workflow" / "presets").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_preset_is_valid_and_fits_the_schema(preset):
     assert load([REPOSITORY / "config.yaml", preset]).experiment
-    jsonschema.validate(yaml.safe_load(preset.read_text()), json.loads(docs.json_schema()))
+    jsonschema.validate(yaml.safe_load(preset.read_text()), json.loads(json_schema()))
 
 
 @pytest.mark.parametrize(
@@ -198,20 +198,21 @@ def test_contestants_are_every_model_on_its_backends():
 
 
 def test_every_key_is_described():
-    assert [key for key, field in docs.keys(Config) if not field.description] == []
+    assert [key for key, field in list_keys(Config) if not field.description] == []
 
 
 @pytest.mark.parametrize(
-    ("path", "made"),
+    ("path", "generate"),
     [
-        ("workflow/schemas/config.schema.json", lambda text: docs.json_schema()),
-        ("README.md", insert_reference),
+        ("workflow/schemas/config.schema.json", json_schema),
+        ("docs/config.md", config_page),
+        ("docs/columns.md", columns_page),
     ],
 )
-def test_what_is_generated_from_the_models_is_up_to_date(path, made):
+def test_generated_files_are_up_to_date(path, generate):
     text = (REPOSITORY / path).read_text()
     difference = "\n".join(
-        difflib.unified_diff(text.splitlines(), made(text).splitlines(), path, "models", lineterm="")
+        difflib.unified_diff(text.splitlines(), generate().splitlines(), path, "generated", lineterm="")
     )
     assert not difference, f"run `make schema`:\n{difference}"
 

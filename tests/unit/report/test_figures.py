@@ -64,7 +64,7 @@ def test_the_texts_hold_the_numbers():
     assert "vit on torch: 1 failed" in alt
     assert "vit on tensorflow: 2 gated" in alt
     _, alt = throughput(tables["throughput"])
-    assert "vit train jax tuned batch 64: 1\u202f234" in alt
+    assert "vit train jax tuned batch 64: 1,234" in alt
     assert "vit tensorflow tuned: gated" in alt
 
 

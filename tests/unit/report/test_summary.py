@@ -28,10 +28,10 @@ def test_a_clear_winner_is_named_with_its_ratios():
     advice, training, inference, *_ = answer()
     assert advice == "On this hardware (Made-up CPU @ 3.00 GHz): for training vit and for inference alike, jax."
     assert training == (
-        "In training, jax is fastest: 1 234 images/s as tuned at batch size 64, "
+        "In training, jax is fastest: 1,234 images/s as tuned at batch size 64, "
         "1.20 × tensorflow (95 % interval 1.18 to 1.22) and 1.60 × torch (1.58 to 1.62)."
     )
-    assert inference.startswith("In inference, jax is fastest: 3 702 images/s as tuned at batch size 64, 1.20 × tensor")
+    assert inference.startswith("In inference, jax is fastest: 3,702 images/s as tuned at batch size 64, 1.20 × tensor")
 
 
 def test_the_winner_need_not_be_the_first_backend():
@@ -62,7 +62,7 @@ def test_a_tie_has_no_winner():
     advice, training, *_ = answer(speeds={"jax": 1000.0, "torch": 990.0, "tensorflow": 500.0})
     assert advice.endswith(": for training vit and for inference alike, jax or torch: no difference that matters.")
     assert "fastest" not in training
-    assert "jax and torch are equally fast to within 5 %: 1 000 and 990 images/s" in training
+    assert "jax and torch are equally fast to within 5 %: 1,000 and 990 images/s" in training
     assert training.endswith("as tuned at batch size 64; jax reaches 2.0 × tensorflow (95 % interval 1.97 to 2.03).")
 
 
@@ -96,7 +96,7 @@ def test_a_backend_that_was_timed_although_its_parity_failed_is_no_answer():
 def test_missing_backends_are_named_together():
     advice, training, _, accuracy = answer(missing=["torch", "tensorflow"])
     assert advice.endswith("alike, jax, the only one that was measured.")
-    assert "jax reaches 1 234 images/s" in training
+    assert "jax reaches 1,234 images/s" in training
     assert training.endswith("with no other backend to compare it with; not measured: torch and tensorflow.")
     assert accuracy.endswith("(mean ± standard deviation, 2 seeds); there is no other backend to compare it with.")
 

@@ -37,7 +37,7 @@ def failure(results: Results) -> tuple[str, str, str]:
 
 def test_a_job_that_was_killed_is_told_with_its_last_words(results):
     said(results, "train", "vit", "torch", "tuned", "float32", "seed1")
-    assert failure(results) == ("train", "failed", "train left no result; it said last: no driver")
+    assert failure(results) == ("train", "failed", "train left no result; the last line of its log: no driver")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_job_that_was_killed_is_told_with_its_last_words(results):
 def test_blame_falls_on_the_step_that_it_waited_for(results, step, names):
     (results.tune if step == "tune" else results.parity)(*names).unlink()
     said(results, step, *names)
-    assert failure(results) == (step, "failed", f"{step} left no result; it said last: no driver")
+    assert failure(results) == (step, "failed", f"{step} left no result; the last line of its log: no driver")
 
 
 def test_what_was_never_begun_is_missing(results):
@@ -55,7 +55,7 @@ def test_what_was_never_begun_is_missing(results):
 
 
 def test_a_job_that_completed_is_no_failure_and_one_that_says_why_says_it(results):
-    metrics = RUN.result(results)
+    metrics = RUN.result_path(results)
     metrics.parent.mkdir(parents=True)
     metrics.write_text(json.dumps({"status": "completed", "error": None}))
     assert find_failure(CONFIG, results, RUN) is None
@@ -64,9 +64,9 @@ def test_a_job_that_completed_is_no_failure_and_one_that_says_why_says_it(result
 
 
 def test_who_was_trained_though_its_parity_is_not_known_is_marked(results):
-    metrics = RUN.result(results)
+    metrics = RUN.result_path(results)
     metrics.parent.mkdir(parents=True)
-    row = {"status": "completed", "error": "parity could not be computed: no memory; measured all the same"}
+    row = {"status": "completed", "error": "parity could not be computed: no memory; measured anyway"}
     metrics.write_text(json.dumps(RUN.keys(CONFIG) | row | {"test_accuracy": 0.5, "resumptions": 0}))
     found = tables.collect(CONFIG, results)
     assert not found["summaries"].set_index("backend").loc["torch", "parity_passed"].any()

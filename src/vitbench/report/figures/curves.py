@@ -87,7 +87,7 @@ def accuracy_over_time(timed: pd.DataFrame, targets: dict[str, float], narrow: b
             told.append(f"the target of {title} is {format_share(target)}")
         axes.set(title=title, xlabel="seconds", ylabel="validation accuracy", xlim=(0, None))
         axes.locator_params(axis="x", nbins=5)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}".replace(",", "\N{NARROW NO-BREAK SPACE}"))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         finish_axes(axes, grid="y")
     line = Line2D([], [], color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="target")
     style.legend(figure, [*style.handles(order_backends(timed["backend"])), *([line] if targets else [])], narrow)
