@@ -104,7 +104,7 @@ def print_table(config: Config, estimates: list[Estimate], devices: set[str]) ->
     console.print(table)
     total = sum(e.total_seconds for e in estimates)
     console.print(
-        f"In all about {format_duration(total)}, one job at a time. Every execution is taken to be as fast as the one that was"
-        " sampled; the last column includes tune and throughput.",
+        f"About {format_duration(total)} in total, one job at a time. It assumes that every execution mode is as "
+        "fast as the sampled one. The last column includes tune and throughput.",
         highlight=False,
     )

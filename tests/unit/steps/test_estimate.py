@@ -76,7 +76,7 @@ def test_the_table_names_each_contestant_and_the_total(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert all(word in shown for word in ("jax", "torch", "18.5", "15.0", "2.5", "the CPU"))
     total = sum(estimate_configuration(CONFIG, sample("vit", b)).total_seconds for b in ("jax", "torch"))
-    assert f"In all about {format_duration(total)}" in shown
+    assert f"About {format_duration(total)} in total" in shown
 
 
 @pytest.mark.parametrize(
