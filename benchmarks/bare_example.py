@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from vitbench.config.loading import load
+from vitbench.config.loading import load_config
 from vitbench.config.schema import BACKENDS, Config
 from vitbench.system.subprocesses import run_in_subprocess
 
@@ -113,9 +113,9 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
     found = {"bare": [], "vitbench": [], "checkpoint": []}
 
     class Timed(Checkpoint):
-        def keep(self, *arguments):
+        def save(self, *arguments):
             began = time.perf_counter()
-            super().keep(*arguments)
+            super().save(*arguments)
             found["checkpoint"].append(time.perf_counter() - began)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +130,7 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
 
         def vitbench_epoch(round_):
             batches = Batches(images[:-held_out], labels[:-held_out], batch_size, seed=round_)
-            journal = RunHistory.of(None, 0.0, 0.0)
+            journal = RunHistory.begin(None, 0.0, 0.0)
             record = RunRecorder(parts.classifier, Timed(Path(folder), {}), journal, ProgressBar("", 1, "epoch"))
             validation = even_batches(images[-held_out:], labels[-held_out:], max_batch_size=batch_size)
             options = {"validation_data": validation, "callbacks": [EpochOrder(batches), record], "verbose": 0}
@@ -148,7 +148,7 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
 
 
 def main(batch_size: str = "64", steps: str = "4", *backends: str) -> None:
-    config = load([Path(__file__).parents[1] / "config.yaml"])
+    config = load_config([Path(__file__).parents[1] / "config.yaml"])
     print(f"ViT at full size, batch {batch_size}, {steps} steps and validation, {ROUNDS} rounds")
     print(
         f"{'backend':12}{'bare, s':>10}{'vitbench, s':>13}{'ratio':>8}{'least':>8}{'largest':>9}{'checkpoint, s':>15}"

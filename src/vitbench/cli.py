@@ -191,7 +191,7 @@ def compare(
 
 def _load(files: list[Path]) -> Config:
     try:
-        return loading.load(files)
+        return loading.load_config(files)
     except ConfigError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2) from None

@@ -78,7 +78,7 @@ def test_a_run_that_is_killed_goes_on_after_its_last_epoch(prepared, uninterrupt
     kept = [killed(folder, backend, chance, (signal.SIGKILL, signal.SIGTERM)[i % 2]) for i in range(times)]
     assert kept == sorted(set(kept)) and kept[-1] < EPOCHS
     said = ended(train(folder, backend))
-    assert f"going on after epoch {kept[-1]}" in said
+    assert f"resuming after epoch {kept[-1]}" in said
     assert_same_run(folder, uninterrupted, backend, sessions=times + 1)
 
 
@@ -88,7 +88,7 @@ def test_one_that_nobody_heard_of_is_not_trained_again(uninterrupted, tmp_path):
     before = [file.read_text() for file in results]
     for file in results:  # as Snakemake does with what a job left whose end it did not see
         file.unlink()
-    assert "had come to its end" in ended(train(folder, "torch"))
+    assert "has already finished" in ended(train(folder, "torch"))
     assert [file.read_text() for file in results] == before
     assert not list(checkpoint_of(folder, "torch").glob("*.npz")), "the large files are gone"
 
@@ -98,7 +98,7 @@ def test_what_another_config_left_is_not_taken_up(prepared, tmp_path):
     assert killed(folder, "torch", random.Random(0), signal.SIGKILL)
     changed = CONFIG["training"] | {"optimizer": {"learning_rate": 0.01}}
     (folder / "config.json").write_text(json.dumps(CONFIG | {"training": changed}))
-    assert "was made with other settings: the run begins anew" in ended(train(folder, "torch"))
+    assert "was saved with other settings: the run starts from the beginning" in ended(train(folder, "torch"))
     assert pd.read_csv(run_of(folder, "torch", "history.csv"))["epoch"].tolist() == list(range(1, EPOCHS + 1))
 
 
@@ -106,12 +106,12 @@ def test_a_damaged_checkpoint_is_said_and_not_taken_up(prepared, tmp_path):
     folder = copied(prepared, tmp_path)
     checkpoint_of(folder, "torch").mkdir(parents=True)
     (checkpoint_of(folder, "torch") / "state.npz").write_bytes(b"half of a file")
-    assert "is damaged: the run begins anew" in ended(train(folder, "torch"))
+    assert "is damaged: the run starts from the beginning" in ended(train(folder, "torch"))
 
 
 def test_two_processes_are_never_at_one_run(prepared, tmp_path):
     folder = copied(prepared, tmp_path)
     both = [train(folder, "torch") for _ in range(2)]
     said = sorted((ended(process) for process in both), key=lambda words: "waiting" in words)
-    assert "waiting for another process to end this run" in said[1] and "had come to its end" in said[1]
+    assert "waiting for another process to end this run" in said[1] and "has already finished" in said[1]
     assert "waiting" not in said[0] and "had come" not in said[0]

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from vitbench.backends.process import WITHOUT_GPU
 from vitbench.backends.registry import BACKENDS
 from vitbench.config.builders import check_builders
-from vitbench.config.loading import ConfigError, parse
+from vitbench.config.loading import ConfigError, parse_config
 from vitbench.results.jobs import list_jobs
 from vitbench.results.paths import Results
 from vitbench.system.environment import has_gpu
@@ -21,7 +21,7 @@ from vitbench.system.files import atomic_write
 from vitbench.system.fingerprint import fingerprint, source_files
 
 try:
-    experiment = parse(config)
+    experiment = parse_config(config)
     check_builders(experiment)
 except ConfigError as error:
     raise WorkflowError(error)

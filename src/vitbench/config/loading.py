@@ -15,7 +15,7 @@ class ConfigError(ValueError):
     """A config that cannot be run; the message is for the user and names every fault."""
 
 
-def load(paths: Iterable[Path | str]) -> Config:
+def load_config(paths: Iterable[Path | str]) -> Config:
     """The config from YAML or JSON files, a later one overriding keys of an earlier one.
 
     Raises ConfigError if a file cannot be read or the whole is not valid.
@@ -29,10 +29,10 @@ def load(paths: Iterable[Path | str]) -> Config:
         if not isinstance(content, dict):
             raise ConfigError(f"config file {path}: expected keys and values, found {type(content).__name__}")
         _merge(merged, content)
-    return parse(merged)
+    return parse_config(merged)
 
 
-def parse(values: Mapping) -> Config:
+def parse_config(values: Mapping) -> Config:
     """The config from plain values. Raises ConfigError that lists every fault."""
     try:
         return Config.model_validate(_with_nulls(values))

@@ -1,19 +1,18 @@
-"""sample: a few real steps of one contestant, from which the step estimate works out the whole experiment."""
+"""sample: a few real steps of a model on a backend, from which the step estimate computes the cost of the experiment."""
 
 import time
 
 from vitbench.backends.process import current_backend
 from vitbench.config.schema import Config
 from vitbench.data.batches import Batches, even_batches
-from vitbench.data.splits import load_splits
 from vitbench.execution.assemble import assemble
+from vitbench.execution.workload import load_workload
 from vitbench.measure import timing
 from vitbench.measure.timing import size_block, time_first_inference, time_first_step, time_inference, time_train_blocks
-from vitbench.models.registry import build_model
 from vitbench.results.paths import Results
 from vitbench.results.schema import SCHEMA_VERSION
 from vitbench.system.environment import peak_host_memory_bytes
-from vitbench.system.files import read_json, write_json
+from vitbench.system.files import write_json
 from vitbench.system.times import process_times
 from vitbench.training.optimizers import build_optimizer
 
@@ -22,33 +21,36 @@ BLOCK_SECONDS = 1.0
 
 
 def run(config: Config, results: Results, model: str, backend: str, import_seconds: float) -> None:
-    """Times `model` as this backend is likely to run it best, training and inference, from weights of its own."""
-    began = time.perf_counter()
-    parts = build_model(model, config.models.parameters()[model], read_json(results.manifest))
-    data = load_splits(results, config.dataset.validation_fraction)
-    images, labels = data["train"]
+    """Times training and inference of `model` by the plan that is likely to be the fastest on this backend."""
+    started = time.perf_counter()
+    workload = load_workload(config, results, model, seed=None)  # before the step init there are no initial weights
+    images, labels = workload.train
+    batch_size = config.training.batch_size
     optimizer = build_optimizer(config.training, config.model_epochs(model), len(images))
     plan = current_backend().candidate_plans(config.models.augmented(model))[0]
-    network = assemble(parts, plan, optimizer)
-    build_seconds = time.perf_counter() - began
-    training = Batches(images, labels, config.training.batch_size, seed=0, steps=STEPS)
+    network = assemble(workload.parts, plan, optimizer)
+    build_seconds = time.perf_counter() - started
+    training = Batches(images, labels, batch_size, seed=0, steps=STEPS)
     first_step_seconds = time_first_step(network, training)
     warm = timing.warm_up(network, training, limit_seconds=BLOCK_SECONDS)
     trained = time_train_blocks(network, size_block(training, warm.step_seconds, BLOCK_SECONDS), blocks=1)
-    evaluation = even_batches(*data["validation"], max_batch_size=config.training.batch_size)
+    evaluation = even_batches(*workload.validation, max_batch_size=batch_size)
     first_inference_seconds = time_first_inference(network, evaluation)
     _, _, inferred, _ = time_inference(network, evaluation, 1, BLOCK_SECONDS, blocks=1, at_least=BLOCK_SECONDS)
     content = {
         "schema_version": SCHEMA_VERSION,
-        **{"experiment": config.experiment, "model": model, "backend": backend},
+        "experiment": config.experiment,
+        "model": model,
+        "backend": backend,
         "settings": config.relevant_settings("sample", model),
-        "batch_size": config.training.batch_size,
+        "batch_size": batch_size,
         "startup_seconds": import_seconds + build_seconds + first_step_seconds + first_inference_seconds,
         "first_step_seconds": first_step_seconds,
         "step_seconds": timing.step_seconds(trained),
         "inference_images_per_second": timing.images_per_second(inferred),
-        **{"train_images": len(images), "validation_images": len(data["validation"][0])},
-        "test_images": len(data["test"][0]),
+        "train_images": len(images),
+        "validation_images": len(workload.validation[0]),
+        "test_images": len(workload.test[0]),
         "peak_host_memory_bytes": peak_host_memory_bytes(),
         "peak_device_memory_bytes": current_backend().peak_memory_bytes(),
         "device": current_backend().device(),

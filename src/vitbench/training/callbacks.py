@@ -1,4 +1,4 @@
-"""TODO."""
+"""What happens at the end of each epoch of a run."""
 
 import time
 
@@ -15,21 +15,21 @@ from vitbench.training.history import RunHistory
 
 
 class RunRecorder(keras.callbacks.Callback):
-    """Keeps the history, the clock of each epoch, the best weights and a checkpoint; stops if the loss is no number.
+    """Times each epoch, records it, saves the best weights and a checkpoint, and stops if the loss is not finite.
 
-    It overrides no per-batch method, since one that does forces the device to be synchronised at each step.
+    It overrides no per-batch method, because that would force a synchronisation with the device at each step.
     """
 
-    def __init__(self, classifier: keras.Model, checkpoint: Checkpoint, journal: RunHistory, bar: ProgressBar):
+    def __init__(self, classifier: keras.Model, checkpoint: Checkpoint, run: RunHistory, bar: ProgressBar):
         super().__init__()
-        self.classifier, self.checkpoint, self.journal, self.bar = classifier, checkpoint, journal, bar
+        self.classifier, self.checkpoint, self.run, self.bar = classifier, checkpoint, run, bar
         self.diverged = False
-        self._begun_with = journal.epochs
+        self._epochs_before = run.epochs
         self._compilations: CompilationWatch | None = None
 
     def on_epoch_begin(self, epoch, logs=None):
         current_backend().synchronize()
-        self._began = time.perf_counter()
+        self._started = time.perf_counter()
 
     def on_test_begin(self, logs=None):
         current_backend().synchronize()
@@ -40,35 +40,36 @@ class RunRecorder(keras.callbacks.Callback):
         self._validated = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        journal = self.journal
         row = {name: float(value) for name, value in logs.items()} | {
             "epoch": epoch + 1,
-            "train_seconds": self._trained - self._began,
+            "train_seconds": self._trained - self._started,
             "validation_seconds": self._validated - self._trained,
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            "resumed": 0 < epoch == self._begun_with,
+            "resumed": 0 < epoch == self._epochs_before,
         }
-        journal.history.append({name: row[name] for name in EPOCH_COLUMNS})
+        self.run.history.append({name: row[name] for name in EPOCH_COLUMNS})
         if self._compilations is None:  # the first epoch still compiles the smaller last batch and the validation step
             self._compilations = CompilationWatch()
         self._compilations.check(f"in epoch {row['epoch']}")
         if replace_nonfinite(row)["loss"] is None:
             self.diverged = self.model.stop_training = True
         else:
-            self._keep(row)
+            self._save(row)
         self.bar.advance(loss=row["loss"], val_accuracy=row["val_accuracy"])
-
-    def _keep(self, row: dict) -> None:
-        journal = self.journal
-        if journal.best_val_accuracy is None or row["val_accuracy"] > journal.best_val_accuracy:
-            journal.best_epoch, journal.best_val_accuracy = row["epoch"], row["val_accuracy"]
-            with atomic_write(self.checkpoint.best_weights(row["epoch"])) as path:
-                self.classifier.save_weights(path)
-        self.checkpoint.keep(self.model, journal.told())
-
-    def recompilations(self) -> int | None:
-        """How often something was compiled after the first epoch of this process; None if that was its only one."""
-        return self._compilations.count() if self.journal.epochs > self._begun_with + 1 else None
 
     def on_train_end(self, logs=None):
         self.bar.close()
+
+    def recompilations(self) -> int | None:
+        """How often something was compiled after the first epoch of this process; None if that was its only one."""
+        if self._compilations is None or self.run.epochs <= self._epochs_before + 1:
+            return None
+        return self._compilations.count()
+
+    def _save(self, row: dict) -> None:
+        run = self.run
+        if run.best_val_accuracy is None or row["val_accuracy"] > run.best_val_accuracy:
+            run.best_epoch, run.best_val_accuracy = row["epoch"], row["val_accuracy"]
+            with atomic_write(self.checkpoint.best_weights(row["epoch"])) as path:
+                self.classifier.save_weights(path)
+        self.checkpoint.save(self.model, run.snapshot())

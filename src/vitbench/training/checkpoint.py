@@ -1,6 +1,6 @@
-"""What an interrupted run needs to go on where it was: kept at the end of each epoch, removed when the run is done.
+"""The checkpoint of a run, from which an interrupted run is resumed. It is written at the end of each epoch.
 
-It is no declared output, since Snakemake deletes those before it repeats a job.
+It is not a declared output of its rule, because Snakemake deletes outputs before it repeats a job.
 """
 
 import json
@@ -19,9 +19,9 @@ from vitbench.system.logs import log, notify
 
 
 class Checkpoint:
-    """The state of one run in `directory`.
+    """The saved state of one run in `directory`.
 
-    identity: JSON that decides what the run computes. What was kept of a run of another identity is not taken up.
+    identity: JSON of everything that decides what the run computes. A state with another identity is not loaded.
     """
 
     def __init__(self, directory: Path, identity: dict):
@@ -29,61 +29,62 @@ class Checkpoint:
         self._state, self._result = directory / "state.npz", directory / "result.json"
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Waits until no other process is at this run, as one is that its workflow no longer knows of."""
+    def exclusive(self) -> Iterator[None]:
+        """Waits until no other process works on this run, for example one that its workflow has lost track of."""
         with hold_one_of([self.directory / "lock"], f"another process to end this run ({self.directory})"):
             yield
 
     def best_weights(self, epoch: int) -> Path:
-        """Where the weights of `epoch` are to be written, if it is the best so far."""
+        """The file for the weights of `epoch`, if it is the best so far."""
         return self.directory / f"best-{epoch}.weights.h5"
 
-    def keep(self, model: keras.Model, told: dict) -> None:
-        """Keeps the model's state and the JSON `told`; of the best weights, those of its best_epoch."""
-        arrays = {
-            f"{kind} {i}": a for kind, found in vars(TrainingState.capture(model)).items() for i, a in enumerate(found)
-        }
-        words = np.array(json.dumps({"identity": self.identity, "told": told}))
+    def save(self, model: keras.Model, history: dict) -> None:
+        """Saves the state of the model and the JSON `history`, and deletes weights of epochs that are not the best."""
+        state = TrainingState.capture(model)
+        arrays = {f"variables {i}": array for i, array in enumerate(state.variables)}
+        arrays |= {f"random {i}": array for i, array in enumerate(state.random)}
+        text = np.array(json.dumps({"identity": self.identity, "history": history}))
         with atomic_write(self._state) as path:
-            np.savez(path, words=words, **arrays)
+            np.savez(path, json=text, **arrays)
         for weights in self.directory.glob("*best-*.weights.h5"):
-            if weights != self.best_weights(told["best_epoch"]):
+            if weights != self.best_weights(history["best_epoch"]):
                 weights.unlink()
 
     def resume(self, model: keras.Model) -> dict | None:
-        """Puts `model` where it was and returns what was told with it; None, and nothing done, if nothing is kept."""
+        """Restores the saved state into `model` and returns the history; None if there is no state to resume."""
         if not self._state.exists():
             return None
         try:
-            with np.load(self._state) as kept:
-                words = json.loads(str(kept["words"]))
-                arrays = {name: kept[name] for name in kept.files}
+            with np.load(self._state) as file:
+                content = json.loads(str(file["json"]))
+                arrays = {name: file[name] for name in file.files}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             log.warning("cannot read %s: %s", self._state, error)
-            return self._anew("is damaged")
-        if words["identity"] != self.identity:
-            changed = sorted(key for key in self.identity if words["identity"].get(key) != self.identity[key])
-            return self._anew(f"was made with other {', '.join(changed)}")
-        TrainingState(
-            *([a for name, a in arrays.items() if name.startswith(k)] for k in ("variables", "random"))
-        ).restore(model)
-        return words["told"]
+            return self._start_again("is damaged")
+        if content["identity"] != self.identity:
+            changed = sorted(key for key in self.identity if content["identity"].get(key) != self.identity[key])
+            return self._start_again(f"was saved with other {', '.join(changed)}")
+        variables = [array for name, array in arrays.items() if name.startswith("variables")]
+        random = [array for name, array in arrays.items() if name.startswith("random")]
+        TrainingState(variables, random).restore(model)
+        return content["history"]
 
-    def _anew(self, reason: str) -> None:
-        notify(f"{self._state} {reason}: the run begins anew")
+    def _start_again(self, reason: str) -> None:
+        notify(f"{self._state} {reason}: the run starts from the beginning")
 
     def finish(self, result: dict) -> None:
-        """Keeps the result of the finished run, and nothing else.
+        """Saves the result of the finished run and deletes everything else.
 
-        Until the tables are made, since a workflow that was ended before it heard of the end of this job repeats it.
+        The result stays until the tables are made: a workflow that was ended before it noticed the end of this job
+        repeats the job.
         """
         write_json(self._result, {"identity": self.identity, "result": result})
         for file in self.directory.iterdir():
             if file.suffix in (".npz", ".h5"):
                 file.unlink()
 
-    def finished(self) -> dict | None:
-        """The result that `finish` kept, if this run had come to its end."""
-        if self._result.exists() and (kept := read_json(self._result))["identity"] == self.identity:
-            return kept["result"]
+    def finished_result(self) -> dict | None:
+        """The result that `finish` saved; None if this run has not finished."""
+        if self._result.exists() and (saved := read_json(self._result))["identity"] == self.identity:
+            return saved["result"]
         return None

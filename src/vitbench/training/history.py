@@ -1,21 +1,20 @@
-"""The course of a run: its epochs, and the processes that had a part in it."""
+"""The history of a run: its epochs, and the processes that trained them."""
 
 import itertools
 import statistics
 from dataclasses import asdict, dataclass
 
 from vitbench.backends.process import current_backend
-from vitbench.system import environment
-from vitbench.system.environment import describe_machine
+from vitbench.system.environment import describe_machine, peak_host_memory_bytes
 from vitbench.system.logs import notify
 from vitbench.system.times import process_times
 
 
 @dataclass
 class RunHistory:
-    """How far a run has come, in one or more processes.
+    """What a run has done so far, in one or more processes.
 
-    history: a row per epoch. sessions: per process that had a part in it, when and where it was and what it cost.
+    history: a row per epoch. sessions: for each process that worked on the run, its machine, its times and its memory.
     """
 
     history: list[dict]
@@ -24,59 +23,63 @@ class RunHistory:
     sessions: list[dict]
 
     @classmethod
-    def of(cls, kept: dict | None, import_seconds: float, first_step_seconds: float) -> "RunHistory":
-        """What `kept` says, or the beginning; and in either case a session more, this process."""
-        journal = cls(**kept) if kept else cls([], None, None, [])
-        if kept:
-            notify(f"going on after epoch {journal.epochs}")
-        cold = {"import_seconds": import_seconds, "first_step_seconds": first_step_seconds}
-        journal.sessions.append({"first_epoch": journal.epochs + 1, **cold})
-        journal.told()
-        return journal
+    def begin(cls, saved: dict | None, import_seconds: float, first_step_seconds: float) -> "RunHistory":
+        """The saved history, or an empty one, with this process as a new session."""
+        run = cls(**saved) if saved else cls([], None, None, [])
+        if saved:
+            notify(f"resuming after epoch {run.epochs}")
+        startup = {"import_seconds": import_seconds, "first_step_seconds": first_step_seconds}
+        run.sessions.append({"first_epoch": run.epochs + 1, **startup})
+        run.snapshot()
+        return run
 
     @property
     def epochs(self) -> int:
         return len(self.history)
 
-    def told(self) -> dict:
-        """All of it as JSON, this process as it is now."""
+    def snapshot(self) -> dict:
+        """All of it as JSON, with the times and memory of this process as they are now."""
+        backend = current_backend()
         self.sessions[-1] |= {
-            **describe_machine(current_backend().device()),
+            **describe_machine(backend.device()),
             **process_times(),
-            "peak_host_memory_bytes": environment.peak_host_memory_bytes(),
-            "peak_device_memory_bytes": current_backend().peak_memory_bytes(),
+            "peak_host_memory_bytes": peak_host_memory_bytes(),
+            "peak_device_memory_bytes": backend.peak_memory_bytes(),
         }
         return asdict(self)
 
-    def columns(self, images: int) -> dict:
-        """Columns of tables/runs: the first process's cold costs, the seconds of all, the largest of their peaks."""
+    def summary_columns(self, images: int) -> dict:
+        """Columns of tables/runs: startup of the first process, total seconds and largest memory of all of them.
+
+        images: number of training images.
+        """
         first = self.sessions[0]
-        peaks = ("peak_host_memory_bytes", "peak_device_memory_bytes")
-        found = {peak: [session[peak] for session in self.sessions if session[peak] is not None] for peak in peaks}
-        return {
-            **_speed(self.history, self._first_comparable_epoch(), images),
-            **{key: first[key] for key in ("import_seconds", "first_step_seconds", "started_at")},
-            **{peak: max(values, default=None) for peak, values in found.items()},
-            "total_seconds": sum(session["total_seconds"] for session in self.sessions),
-            "resumptions": len(self.sessions) - 1,
-        }
+        columns = _speed_columns(self.history, self._first_comparable_epoch(), images)
+        for key in ("import_seconds", "first_step_seconds", "started_at"):
+            columns[key] = first[key]
+        for peak in ("peak_host_memory_bytes", "peak_device_memory_bytes"):
+            columns[peak] = max((s[peak] for s in self.sessions if s[peak] is not None), default=None)
+        columns["total_seconds"] = sum(session["total_seconds"] for session in self.sessions)
+        columns["resumptions"] = len(self.sessions) - 1
+        return columns
 
     def _first_comparable_epoch(self) -> int:
-        """The first of the epochs that were, without one in between that was not, trained on the device of the last."""
+        """The first epoch from which on every epoch was trained on the device of the last one."""
         training = [session for session in self.sessions if session["first_epoch"] <= self.epochs]
-        same = itertools.takewhile(lambda session: session["device"] == training[-1]["device"], reversed(training))
-        return min(session["first_epoch"] for session in same)
+        device = training[-1]["device"]
+        latest = itertools.takewhile(lambda session: session["device"] == device, reversed(training))
+        return min(session["first_epoch"] for session in latest)
 
 
-def _speed(history: list[dict], first: int, images: int) -> dict:
-    """Images per second and epoch seconds, training alone, as medians over the epochs from `first` on.
+def _speed_columns(history: list[dict], first: int, images: int) -> dict:
+    """Medians over the epochs from `first` on, of training alone.
 
-    Not over a process's first, in which there is still something to compile; where there is no other it is all we have.
+    The first epoch of a process is left out, because it may still compile; if there is no other, it is used.
     """
     rows = history[first - 1 :]
-    seconds = [row["train_seconds"] for row in rows]
-    steady = [row["train_seconds"] for row in rows if row["epoch"] > 1 and not row["resumed"]] or seconds
+    steady = [row["train_seconds"] for row in rows if row["epoch"] > 1 and not row["resumed"]]
+    seconds = steady or [row["train_seconds"] for row in rows]
     return {
-        "train_images_per_second": statistics.median(images / s for s in steady),
-        "epoch_seconds_median": statistics.median(steady),
+        "train_images_per_second": statistics.median(images / s for s in seconds),
+        "epoch_seconds_median": statistics.median(seconds),
     }

@@ -1,4 +1,4 @@
-"""The optimiser and the learning rate of each step, from the config."""
+"""The optimiser and its learning rate, from the config."""
 
 import math
 
@@ -6,27 +6,27 @@ import keras
 
 from vitbench.config.training import Optimizer, Schedule, Training
 
-MOMENTUM = 0.9  # of sgd
+MOMENTUM = 0.9  # of SGD
 
 
 def build_optimizer(training: Training, epochs: int, images: int) -> keras.optimizers.Optimizer:
     """The optimiser for `epochs` passes over `images` training images."""
     steps = math.ceil(images / training.batch_size)
-    rate = build_learning_rate(training.optimizer.learning_rate, training.schedule, epochs, steps)
+    learning_rate = build_learning_rate(training.optimizer.learning_rate, training.schedule, epochs, steps)
     decay = keras_weight_decay(training.optimizer)
     if training.optimizer.name == "sgd":
-        return keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=True, weight_decay=decay)
+        return keras.optimizers.SGD(learning_rate, momentum=MOMENTUM, nesterov=True, weight_decay=decay)
     if training.optimizer.name == "lion":
-        return keras.optimizers.Lion(rate, weight_decay=decay)
-    return keras.optimizers.AdamW(rate, weight_decay=decay)
+        return keras.optimizers.Lion(learning_rate, weight_decay=decay)
+    return keras.optimizers.AdamW(learning_rate, weight_decay=decay)
 
 
 def build_learning_rate(
     largest: float, schedule: Schedule, epochs: int, steps_per_epoch: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """A number, or a schedule over `epochs` · `steps_per_epoch` steps.
+    """A number, or a schedule over epochs · steps_per_epoch steps.
 
-    In step t of T, w of them warm-up: largest · t / w while t < w; then
+    In step t of T, of which w are warm-up steps: largest · t / w while t < w; then
     largest · (f + (1 − f) · (1 + cos(π · (t − w) / (T − w))) / 2), where f is 1 for a constant schedule
     (Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5).
     """
@@ -43,10 +43,10 @@ def build_learning_rate(
 
 
 def keras_weight_decay(optimizer: Optimizer) -> float:
-    """The `weight_decay` that Keras has to be told, which takes learning rate · weight_decay off each weight per step.
+    """The argument `weight_decay` for Keras, which takes learning rate · weight_decay off each weight per step.
 
     With schedule multiplier η and largest learning rate α the learning rate is η · α. Decay `independent` is η · λ
-    (Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2), so Keras is told λ / α.
+    (Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2), so Keras gets λ / α.
     """
     if optimizer.decay == "independent":
         return optimizer.weight_decay / optimizer.learning_rate

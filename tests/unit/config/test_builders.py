@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from vitbench.config.builders import check_builders
-from vitbench.config.loading import ConfigError, parse
+from vitbench.config.loading import ConfigError, parse_config
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +26,10 @@ def working_folder(tmp_path, monkeypatch) -> Path:
 )
 def test_a_missing_builder_is_an_error_before_anything_is_imported(builder, message):
     with pytest.raises(ConfigError, match=r"models\.own\.builder") as caught:
-        check_builders(parse({"models": {"own": {"builder": builder}}}))
+        check_builders(parse_config({"models": {"own": {"builder": builder}}}))
     assert message in str(caught.value)
 
 
 def test_a_builder_in_the_working_folder_or_in_an_installed_package_is_accepted():
     for builder in ("mine.net:build", "mine.net:WIDTH", "keras.applications:MobileNetV2"):
-        check_builders(parse({"models": {"own": {"builder": builder}}}))
+        check_builders(parse_config({"models": {"own": {"builder": builder}}}))

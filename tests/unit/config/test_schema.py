@@ -13,7 +13,7 @@ from snakemake.utils import update_config
 
 from vitbench.config.base import Slug
 from vitbench.config.docs import config_page, json_schema, list_keys
-from vitbench.config.loading import ConfigError, load, parse
+from vitbench.config.loading import ConfigError, load_config, parse_config
 from vitbench.config.schema import BACKENDS, Config
 from vitbench.results.docs import columns_page
 
@@ -22,12 +22,12 @@ REPOSITORY = Path(__file__).parents[3]
 
 def message(values: dict) -> str:
     with pytest.raises(ConfigError) as caught:
-        parse(values)
+        parse_config(values)
     return str(caught.value)
 
 
 def test_the_defaults_are_the_examples():
-    config = parse({})
+    config = parse_config({})
     vit, training = config.models.vit, config.training
     assert (vit.image_size, vit.patch_size, vit.projection_dim, vit.num_heads, vit.layers) == (72, 6, 64, 4, 8)
     assert (vit.block_units, vit.head_units) == ([128, 64], [2048, 1024])
@@ -45,12 +45,12 @@ def test_the_defaults_are_the_examples():
 
 
 def test_the_published_config_is_the_defaults():
-    assert load([REPOSITORY / "config.yaml"]) == Config()
+    assert load_config([REPOSITORY / "config.yaml"]) == Config()
 
 
 @pytest.mark.parametrize("preset", sorted((REPOSITORY / "workflow" / "presets").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_preset_is_valid_and_fits_the_schema(preset):
-    assert load([REPOSITORY / "config.yaml", preset]).experiment
+    assert load_config([REPOSITORY / "config.yaml", preset]).experiment
     jsonschema.validate(yaml.safe_load(preset.read_text()), json.loads(json_schema()))
 
 
@@ -137,7 +137,7 @@ def test_whatever_name_is_accepted_is_one_plain_path_component(name):
 def test_a_later_file_overrides_single_keys_of_an_earlier_one(tmp_path):
     (tmp_path / "a.yaml").write_text("training: {epochs: 5, batch_size: 8}\nseeds: [1, 2]\n")
     (tmp_path / "b.yaml").write_text("training: {epochs: 6}\nseeds: [3]\n")
-    config = load([tmp_path / "a.yaml", tmp_path / "b.yaml"])
+    config = load_config([tmp_path / "a.yaml", tmp_path / "b.yaml"])
     assert (config.training.epochs, config.training.batch_size, config.seeds) == (6, 8, [3])
 
 
@@ -152,9 +152,9 @@ def test_a_later_file_overrides_single_keys_of_an_earlier_one(tmp_path):
 def test_files_are_merged_as_snakemake_merges_them(tmp_path, overlay):
     base = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(overlay))
-    ours = load([REPOSITORY / "config.yaml", tmp_path / "overlay.yaml"])
+    ours = load_config([REPOSITORY / "config.yaml", tmp_path / "overlay.yaml"])
     update_config(base, overlay)
-    assert ours == parse(base)
+    assert ours == parse_config(base)
 
 
 @pytest.mark.parametrize("content", [b"training: {epochs: 5", b"- a list", b"report: {title: \xff}", None])
@@ -163,13 +163,13 @@ def test_a_file_that_is_no_config_is_named(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"config file .*odd\.yaml"):
-        load([path])
+        load_config([path])
 
 
 def test_what_is_relevant_to_a_step_changes_when_its_result_would():
-    base = parse({})
+    base = parse_config({})
     title, rate, epochs = (
-        parse(v)
+        parse_config(v)
         for v in (
             {"report": {"title": "New"}},
             {"training": {"optimizer": {"learning_rate": 0.5}}},
@@ -186,14 +186,14 @@ def test_what_is_relevant_to_a_step_changes_when_its_result_would():
 
 
 def test_contestants_are_every_model_on_its_backends():
-    config = parse({"baseline": {"backends": ["torch"], "seeds": [5]}})
+    config = parse_config({"baseline": {"backends": ["torch"], "seeds": [5]}})
     assert config.model_backends() == [("vit", b) for b in BACKENDS] + [("resnet50v2", "torch")]
     assert (config.model_seeds("vit"), config.model_seeds("resnet50v2")) == ([0, 1, 2], [5])
     assert (config.reference_backend("vit"), config.reference_backend("resnet50v2")) == ("jax", "jax")
     # What takes part on one backend alone is compared with another all the same, if there is one.
-    config = parse({"baseline": {"backends": ["jax"]}, "backends": ["torch", "tensorflow", "jax"]})
+    config = parse_config({"baseline": {"backends": ["jax"]}, "backends": ["torch", "tensorflow", "jax"]})
     assert (config.reference_backend("vit"), config.reference_backend("resnet50v2")) == ("jax", "torch")
-    config = parse({"baseline": {"backends": ["jax"]}, "backends": ["jax"]})
+    config = parse_config({"baseline": {"backends": ["jax"]}, "backends": ["jax"]})
     assert config.reference_backend("resnet50v2") == "jax"
 
 
@@ -218,7 +218,7 @@ def test_generated_files_are_up_to_date(path, generate):
 
 
 def test_what_a_command_line_leaves_as_strings_is_understood():
-    config = parse(
+    config = parse_config(
         {"models": {"vit": "null"}, "seeds": ["1", "2"], "allow_cpu": "true", "baseline": {"epochs": "null"}}
     )
     assert list(config.models.parameters()) == ["resnet50v2"]
@@ -255,7 +255,7 @@ def test_what_cannot_be_is_refused_with_the_reason(values, words):
 
 
 def test_a_users_model_stands_beside_those_built_here():
-    config = parse({"models": {"own": {"builder": "nets.small:build", "options": {"width": 4}}}})
+    config = parse_config({"models": {"own": {"builder": "nets.small:build", "options": {"width": 4}}}})
     assert list(config.models.parameters()) == ["vit", "resnet50v2", "own"]
     assert ("own", "torch") in config.model_backends()
     assert config.custom_modules("own") == ["nets.small"] and config.custom_modules("vit") == []
@@ -263,6 +263,6 @@ def test_a_users_model_stands_beside_those_built_here():
 
 
 def test_other_epochs_need_no_other_sample():
-    ten, twenty = (parse({"training": {"epochs": n}}) for n in (10, 20))
+    ten, twenty = (parse_config({"training": {"epochs": n}}) for n in (10, 20))
     assert ten.relevant_settings("sample", "vit") == twenty.relevant_settings("sample", "vit")
     assert ten.relevant_settings("train", "vit") != twenty.relevant_settings("train", "vit")

@@ -17,7 +17,7 @@ def session(first_epoch: int, device: str = "A100", **changes) -> dict:
 
 
 def columns(history: list[dict], *sessions: dict) -> dict:
-    return RunHistory(history, 1, 0.5, list(sessions)).columns(images=60)
+    return RunHistory(history, 1, 0.5, list(sessions)).summary_columns(images=60)
 
 
 def test_the_first_epoch_and_the_first_after_each_resumption_are_not_steady():
@@ -46,8 +46,8 @@ def test_a_lone_epoch_is_all_there_is():
 
 
 def test_this_process_is_a_session_more():
-    kept = RunHistory.of(None, 2.0, 5.0).told()
+    kept = RunHistory.begin(None, 2.0, 5.0).snapshot()
     assert [s["first_epoch"] for s in kept["sessions"]] == [1] and kept["sessions"][0]["total_seconds"] > 0
-    again = RunHistory.of(kept | {"history": [epoch(1, 50)]}, 3.0, 6.0)
+    again = RunHistory.begin(kept | {"history": [epoch(1, 50)]}, 3.0, 6.0)
     assert [s["first_epoch"] for s in again.sessions] == [1, 2]
     assert again.sessions[1]["import_seconds"] == 3.0 and again.sessions[1]["device"]
