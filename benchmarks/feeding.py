@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from vitbench.config.loading import load
+from vitbench.config.loading import load_config
 from vitbench.config.schema import BACKENDS, Config
 from vitbench.system.subprocesses import run_in_subprocess
 
@@ -23,7 +23,7 @@ NEXT_TO_NOTHING_STEPS = 200
 
 def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
     """Seconds per step, by what was fed and to what, one value per round."""
-    from vitbench.backends.process import start_backend
+    from vitbench.backends.process import current_backend, start_backend
     from vitbench.execution.assemble import assemble
 
     start_backend(backend, "float32", config.accelerator, allow_cpu=True)
@@ -40,7 +40,7 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
     normalization = {"mean": [120.0] * 3, "variance": [4000.0] * 3}
     manifest = {"image_shape": [32, 32, 3], "class_names": [""] * 100, "normalization": normalization}
     parts = build_model("vit", config.models.vit, manifest)
-    plan = assemble.candidates(backend, augmented=True)[0]
+    plan = current_backend().candidate_plans(augmented=True)[0]
     vit = assemble(parts, plan, build_optimizer(config.training, 1, len(images)))
 
     pixels = keras.Input((32, 32, 3))
@@ -70,7 +70,7 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
 def main(size: str = "full", batch_size: str = "64") -> None:
     root = Path(__file__).parents[1]
     preset = [root / "workflow" / "presets" / "demo.yaml"] if size == "demo" else []
-    config = load([root / "config.yaml", *preset])
+    config = load_config([root / "config.yaml", *preset])
     print(f"{size} size, batch {batch_size}: median over {ROUNDS} rounds, ms per step")
     print(f"{'backend':12}{'ViT':>10}{'input_pipeline, at most':>18}{'share':>9}{'fed as arrays':>15}")
     for backend in BACKENDS:

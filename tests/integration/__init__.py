@@ -1,9 +1,11 @@
-"""Workers import Keras at their top: as the commands do, without what it takes along."""
+"""Workers import Keras at their top. Like the commands, they import it without the packages that they do not need."""
 
 import os
 
 from vitbench.backends.lean_import import lean_import
+from vitbench.backends.registry import BACKENDS, get_backend
 
 if "KERAS_BACKEND" in os.environ:
-    with lean_import(os.environ["KERAS_BACKEND"]):
+    packages = {get_backend(name).package for name in BACKENDS}
+    with lean_import(packages - {os.environ["KERAS_BACKEND"]}):
         import keras  # noqa: F401

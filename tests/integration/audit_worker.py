@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from vitbench.backends.plan import PUBLISHED, Plan
-from vitbench.backends.process import start_backend
+from vitbench.backends.process import current_backend, start_backend
 from vitbench.config.models import ViT
 from vitbench.data.batches import Batches
 from vitbench.execution.assemble import assemble
@@ -103,7 +103,7 @@ def elsewhere() -> dict:
     """Weights on the CPU, where the device is said to be a GPU."""
     model = assembled(PUBLISHED)
     time_first_step(model, batches())
-    with patch.dict(check_execution.__globals__, {"device": lambda: {"type": "gpu"}}):
+    with patch.object(current_backend(), "device", lambda: {"type": "gpu"}):
         return {"refused": refused(check_execution, model)}
 
 

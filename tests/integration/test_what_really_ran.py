@@ -52,7 +52,7 @@ def test_a_plan_leaves_no_trace_in_the_parts(found, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_step_that_should_have_been_compiled_and_was_not_is_refused(found, backend):
     refused = found[backend]["switched_off"]["refused"]
-    assert f"the step was to be compiled, but {backend} has run it without compiling it" in refused
+    assert f"the plan compiles the step, but {backend} ran it without compiling it" in refused
     for variable, of_backend in (("JAX_DISABLE_JIT=1", "jax"), ("TORCHDYNAMO_DISABLE=1", "torch")):
         assert backend != of_backend or variable in refused
     audit = found[backend]["switched_off"]["audit"]
@@ -67,7 +67,7 @@ def test_what_is_compiled_while_it_is_timed_is_refused(found, backend):
         assert found["changes: True"] is None
     else:
         assert f"{backend} compiled again" in found["changes: True"]
-        assert "in the timed training steps: what was timed is no steady state" in found["changes: True"]
+        assert "in the timed training steps: the timed steps are not a steady state" in found["changes: True"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

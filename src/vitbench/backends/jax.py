@@ -27,7 +27,7 @@ class JaxBackend(Backend):
     def configure(self) -> None:
         import jax
 
-        def record(event: str, _seconds: float, **details) -> None:
+        def record(event: str, duration_secs: float, **details: str | int) -> None:
             if event.endswith("backend_compile_duration"):
                 self._compiled_names.append(str(details.get("fun_name", "")))
 
@@ -77,7 +77,7 @@ class JaxBackend(Backend):
     def matmul_precision(self) -> str:
         import jax
 
-        return str(jax.config.jax_default_matmul_precision)
+        return str(jax.config.jax_default_matmul_precision)  # pyright: ignore[reportAttributeAccessIssue]
 
     def candidate_plans(self, augmented: bool) -> list[Plan]:
         compiled, plain = Plan(jit_compile=True), Plan(jit_compile=False)

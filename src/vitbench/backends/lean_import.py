@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 OPTIONAL_PACKAGES = (
     "matplotlib",
@@ -18,10 +19,11 @@ def lean_import(other_backends: Iterable[str]) -> Iterator[None]:
     They take a third of Keras' import time. JAX is among them on the other backends, where Keras imports it for Orbax
     checkpoints. After the block every package can be imported.
     """
-    hidden = [name for name in (*OPTIONAL_PACKAGES, *other_backends) if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # None makes the import system raise ModuleNotFoundError
+    modules: dict[str, Any] = sys.modules
+    hidden = [name for name in (*OPTIONAL_PACKAGES, *other_backends) if name not in modules]
+    modules.update(dict.fromkeys(hidden))  # None makes the import system raise ModuleNotFoundError
     try:
         yield
     finally:
         for name in hidden:
-            del sys.modules[name]
+            del modules[name]

@@ -92,7 +92,7 @@ class TorchBackend(Backend):
     def allows_tf32(self) -> bool:
         import torch
 
-        return torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
+        return bool(torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)
 
     def matmul_precision(self) -> str:
         import torch

@@ -40,4 +40,4 @@ def load_keras_dataset(dataset: Dataset) -> tuple[dict[str, np.ndarray], list[st
             f"network and copy its {archives}, or set KERAS_HOME to the folder that contains it"
         ) from error
     arrays = {"x_train": x_train, "y_train": y_train.ravel(), "x_test": x_test, "y_test": y_test.ravel()}
-    return arrays, CLASS_NAMES[dataset.name]
+    return arrays, list(CLASS_NAMES[dataset.name])

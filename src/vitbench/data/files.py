@@ -28,18 +28,18 @@ def load_parquet(dataset: Dataset) -> tuple[dict[str, np.ndarray], list[str]]:
     The class names are those of the label feature in the schema's metadata; without them they are the numbers from 0 to
     the largest label. Raises DataError.
     """
-    folder, arrays, names_by_file = Path(dataset.path), {}, {}
+    folder, arrays, names_by_file = _configured_path(dataset), {}, {}
     if not folder.is_dir():
-        raise DataError(f"dataset.path {dataset.path}: there is no such folder; it should contain train*.parquet")
+        raise DataError(f"dataset.path {folder}: there is no such folder; it should contain train*.parquet")
     for split in ("train", "test"):
         files = sorted(folder.glob(f"{split}*.parquet"))
         if not files:
             content = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
-            raise DataError(f"dataset.path {dataset.path}: there is no {split}*.parquet; the folder contains {content}")
+            raise DataError(f"dataset.path {folder}: there is no {split}*.parquet; the folder contains {content}")
         arrays[f"x_{split}"], arrays[f"y_{split}"], class_names = _read_files(files)
         names_by_file |= {path: names for path, names in class_names.items() if names}
     if not names_by_file:
-        return arrays, _number_classes(dataset.path, arrays)
+        return arrays, _number_classes(folder, arrays)
     first, expected = next(iter(names_by_file.items()))
     for path, names in names_by_file.items():
         if names != expected:
@@ -55,31 +55,37 @@ def load_npz(dataset: Dataset) -> tuple[dict[str, np.ndarray], list[str]]:
 
     Grey images get three equal channels. Raises DataError.
     """
-    if not Path(dataset.path).is_file():
-        raise DataError(f"dataset.path {dataset.path}: there is no such file; it should be a NumPy .npz file")
+    path = _configured_path(dataset)
+    if not path.is_file():
+        raise DataError(f"dataset.path {path}: there is no such file; it should be a NumPy .npz file")
     try:
-        if not zipfile.is_zipfile(dataset.path):
+        if not zipfile.is_zipfile(path):
             raise ValueError("it is not a complete zip archive")
-        with np.load(dataset.path, allow_pickle=False) as file:
+        with np.load(path, allow_pickle=False) as file:
             if missing := [name for name in NPZ_ARRAYS if name not in file]:
                 content = ", ".join(file) or "nothing"
-                raise DataError(f"{dataset.path}: {', '.join(missing)} missing; the file contains {content}")
+                raise DataError(f"{path}: {', '.join(missing)} missing; the file contains {content}")
             arrays = {name: file[name] for name in NPZ_ARRAYS}
             names = [str(name) for name in file["class_names"].astype(str)] if "class_names" in file else None
     except DataError:
         raise
     except Exception as error:  # zipfile, zlib, struct, tokenize and NumPy each raise their own for damaged files
-        raise DataError(f"{dataset.path} cannot be read as a NumPy .npz file: {error_text(error)}") from error
+        raise DataError(f"{path} cannot be read as a NumPy .npz file: {error_text(error)}") from error
     for split in ("train", "test"):
         x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
         if x.dtype == np.uint8 and (x.ndim == 3 or x.shape[3:] == (1,)):
             arrays[f"x_{split}"] = x.reshape(*x.shape[:3], 1).repeat(3, axis=-1)
         if y.ndim == 2 and y.shape[1] == 1:
             arrays[f"y_{split}"] = y.ravel()
-    return arrays, names or _number_classes(dataset.path, arrays)
+    return arrays, names or _number_classes(path, arrays)
 
 
-def _number_classes(path: str, arrays: dict[str, np.ndarray]) -> list[str]:
+def _configured_path(dataset: Dataset) -> Path:
+    assert dataset.path is not None  # the config requires it for these sources
+    return Path(dataset.path)
+
+
+def _number_classes(path: Path, arrays: dict[str, np.ndarray]) -> list[str]:
     """Class names "0", "1", … up to the largest label."""
     labels = [y for y in (arrays["y_train"], arrays["y_test"]) if y.size and np.issubdtype(y.dtype, np.integer)]
     largest = max((int(y.max()) for y in labels), default=0)

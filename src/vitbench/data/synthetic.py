@@ -22,7 +22,8 @@ def load_digits(dataset: Dataset) -> tuple[dict[str, np.ndarray], list[str]]:
 
     grey, labels = load_digits(return_X_y=True)
     images = np.round(grey.reshape(-1, 8, 8, 1) * 255 / 16).astype(np.uint8).repeat(3, axis=-1)
-    x_train, x_test, y_train, y_test = train_test_split(images, labels, test_size=360, stratify=labels, random_state=0)
+    split = train_test_split(images, labels, test_size=360, stratify=labels, random_state=0)
+    x_train, x_test, y_train, y_test = map(np.asarray, split)
     arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
     return arrays, [str(digit) for digit in range(10)]
 

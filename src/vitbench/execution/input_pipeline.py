@@ -82,7 +82,8 @@ def augment_images(images: np.ndarray, parts: ModelParts, random: np.random.Gene
             flipped = random.random(n) < 1 / 2
             images[flipped] = images[flipped, :, ::-1]
         elif isinstance(layer, keras.layers.RandomRotation):
-            angles = 2 * np.pi * random.uniform(*layer.factor, n)
+            low, high = layer.factor
+            angles = 2 * np.pi * random.uniform(low, high, n)
             cos, sin = np.cos(angles), np.sin(angles)
             images = _transform(images, np.array([[cos, -sin], [sin, cos]]))
         else:

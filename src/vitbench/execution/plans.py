@@ -1,4 +1,4 @@
-"""Which plan executes a job: the published one, or the fastest that a search over measured candidates has found."""
+"""Which plan executes a job: the published one, or the fastest candidate of a search by measurement."""
 
 import time
 from collections.abc import Callable
@@ -57,9 +57,9 @@ def search_plans(
 
     for plan in plans:
         try_plan(plan)
-    if best_candidate(candidates):
-        for change in changes:
-            try_plan(replace(Plan(**best_candidate(candidates)["plan"]), **change))
+    for change in changes:
+        if best := best_candidate(candidates):
+            try_plan(replace(Plan(**best["plan"]), **change))
     return candidates
 
 

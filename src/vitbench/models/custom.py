@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,7 +45,7 @@ def build_custom_model(parameters: UsersModel, input_shape: tuple[int, int, int]
     return model
 
 
-def _import_builder(parameters: UsersModel) -> Callable[..., object]:
+def _import_builder(parameters: UsersModel) -> Callable[..., Any]:
     working_directory = str(Path.cwd())
     if working_directory not in sys.path:
         sys.path.insert(0, working_directory)

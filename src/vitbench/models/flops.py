@@ -20,8 +20,9 @@ def flops_per_image(classifier: keras.Model) -> dict[str, float] | None:
     with a kernel these are two, but only one for the first layer, since the gradient of the images is not computed. For
     a product of two activations they are two. A layer that is called several times counts once.
     """
-    products = list(_forward_flops(classifier))
-    if any(flops is None for flops in products):
+    per_layer = list(_forward_flops(classifier))
+    products = [flops for flops in per_layer if flops is not None]
+    if len(products) < len(per_layer):
         return None
     infer = sum(products)
     return {"train": 3.0 * infer - (products[0] if products else 0.0), "infer": float(infer)}

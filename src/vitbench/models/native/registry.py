@@ -46,15 +46,19 @@ class NativeViT(Protocol):
 
     def train(self, images: np.ndarray, labels: np.ndarray) -> Any:
         """Trains one step and returns the loss before it, a scalar on the device. It does not wait for the device."""
+        ...
 
     def infer(self, images: np.ndarray) -> np.ndarray:
         """Logits float32 (batch, classes), on the host."""
+        ...
 
     def gradients(self, images: np.ndarray, labels: np.ndarray) -> Weights:
         """The gradient of the loss in training mode, by the path of the weight in the Keras model."""
+        ...
 
     def place(self, images: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
         """Copies of the images and labels on the device, which `train` takes as well."""
+        ...
 
 
 def build_native(backend: str, p: ViT, normalization: dict, weights: Weights, settings: Settings) -> NativeViT:

@@ -17,8 +17,13 @@ class TorchViT:
     def __init__(self, p: ViT, normalization: dict, weights: Weights, settings: Settings):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model = VisionTransformer(p, normalization, weights).to(self.device)
-        options = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "eps": settings.epsilon}
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), fused=True, **options)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            eps=settings.epsilon,
+            fused=True,
+        )
         self.mixed = settings.precision == "mixed_bfloat16"
         self._loss = torch.compile(self._eager_loss) if settings.compiled else self._eager_loss
         self._logits = torch.compile(self.model) if settings.compiled else self.model
@@ -57,7 +62,10 @@ class TorchViT:
 
 
 class VisionTransformer(nn.Module):
-    """Raw images uint8 (batch, H, W, 3) to logits (batch, classes)."""
+    """From raw images uint8 (batch, H, W, 3) to logits (batch, classes)."""
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, p: ViT, normalization: dict, weights: Weights):
         super().__init__()
@@ -95,6 +103,7 @@ class VisionTransformer(nn.Module):
         values = _dense_by_path(self.projection, "patch_encoder/projection", value)
         values["patch_encoder/position_embedding/embeddings"] = value(self.positions)
         for i, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
             values |= block.collect_by_path(f"block{i}", value)
         values |= _norm_by_path(self.norm, "final_norm", value)
         for i, dense in enumerate(self.head):
@@ -167,7 +176,7 @@ def augment(images: Tensor, settings: Augmentation) -> Tensor:
 
 def _sample(images: Tensor, matrices: Tensor, size: int) -> Tensor:
     """Samples images at affine maps of their coordinates, which run from −1 to 1; matrices (batch, 6)."""
-    grid = F.affine_grid(matrices.view(-1, 2, 3), (len(images), 3, size, size), align_corners=False)
+    grid = F.affine_grid(matrices.view(-1, 2, 3), [len(images), 3, size, size], align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
@@ -195,7 +204,7 @@ def _flatten(kernel: np.ndarray) -> np.ndarray:
     return kernel.reshape(kernel.shape[0], -1)
 
 
-def _dense_by_path(linear: nn.Linear, name: str, value) -> Weights:
+def _dense_by_path(linear: nn.Module, name: str, value) -> Weights:
     return {f"{name}/kernel": value(linear.weight).T, f"{name}/bias": value(linear.bias)}
 
 
