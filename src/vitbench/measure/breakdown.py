@@ -8,18 +8,17 @@ import keras
 
 from vitbench.backends.process import current_backend
 from vitbench.data.batches import Batches
-from vitbench.measure import timing
-from vitbench.measure.timing import Block, Callbacks, Clock, time_train_blocks
+from vitbench.measure.timing import Block, Callbacks, Clock, step_seconds, time_train_blocks
 
-ROUNDS = 3  # of the loops that are only compared with; medians of fewer would be no medians
+COMPARED_BLOCKS = 3  # of the loops that the whole loop is compared with; fewer would give no median
 
 
 @dataclass(frozen=True)
 class LoopTimes:
-    """Blocks of the same steps, in loops with more and less in them.
+    """Blocks of the same steps in loops that do more and less.
 
-    whole: fit, as users run it. reading_loss: the same with a callback that reads the loss at each step. same_batch:
-    fit on one batch that is on the device already. alone: the step function, called again and again on that batch.
+    whole: fit, as users run it. reading_loss: fit with a callback that reads the loss at each step. same_batch: fit on
+    one batch that is on the device already. alone: the step function, called again and again on that batch.
     """
 
     whole: list[Block]
@@ -28,13 +27,13 @@ class LoopTimes:
     alone: list[Block]
 
     def shares(self) -> dict[str, float]:
-        """0–1, of the whole loop's time per step: input_, host_ and compute_seconds_share; their sum is 1.
+        """input_, host_ and compute_seconds_share of the whole loop's time per step, 0–1; their sum is 1.
 
-        Medians of blocks are compared; what comes out as less than nothing is nothing.
+        They are differences between medians over blocks. A negative difference counts as zero.
         """
-        whole, same, alone = (timing.step_seconds(part) for part in (self.whole, self.same_batch, self.alone))
-        waiting = max(0.0, whole - same) / whole
-        host = min(max(0.0, same - alone) / whole, 1 - waiting)
+        whole, same_batch, alone = (step_seconds(blocks) for blocks in (self.whole, self.same_batch, self.alone))
+        waiting = max(0.0, whole - same_batch) / whole
+        host = min(max(0.0, same_batch - alone) / whole, 1 - waiting)
         return {
             "input_seconds_share": waiting,
             "host_seconds_share": host,
@@ -43,7 +42,7 @@ class LoopTimes:
 
 
 class LossReader(keras.callbacks.Callback):
-    """Reads the loss at the end of each step, as a progress bar does, and so waits for the device."""
+    """Reads the loss at the end of each step, as a progress bar does, which waits for the device."""
 
     def on_train_batch_end(self, batch, logs=None):
         self.loss = float(logs["loss"])
@@ -57,52 +56,52 @@ def time_loops(
     on_whole: Callbacks = (),
     clock: Clock = time.perf_counter,
 ) -> LoopTimes:
-    """Times `blocks` blocks of the whole loop and up to ROUNDS of each other.
+    """Times `blocks` blocks of the whole loop and up to COMPARED_BLOCKS of each other loop.
 
-    They take turns, so that all see the same machine. callbacks: of every fit, as a user's would be. on_whole: of the
-    whole loop alone. Raises execution.NotAsPlannedError if something is compiled meanwhile.
+    The loops take turns, so that a change of the machine's speed affects all of them. callbacks: of every fit.
+    on_whole: further callbacks of the whole loop. Raises NotAsPlannedError if something is compiled meanwhile.
     """
-    kept, found = repeat_first_batch(batches), LoopTimes([], [], [], [])
+    repeated, times = repeat_first_batch(batches), LoopTimes([], [], [], [])
     images = len(batches) * batches.batch_size
-    time_bare_steps(model, kept, len(batches))
-    for done in range(blocks):
-        found.whole.extend(time_train_blocks(model, batches, 1, (*callbacks, *on_whole), clock))
-        if done < ROUNDS:
-            found.reading_loss.extend(time_train_blocks(model, batches, 1, (*callbacks, LossReader()), clock))
-            found.same_batch.extend(time_train_blocks(model, batches, 1, callbacks, clock, fed=kept))
-            seconds = time_bare_steps(model, kept, len(batches), clock)
-            found.alone.append(Block(len(batches), images, seconds))
-    return found
+    time_bare_steps(model, repeated, len(batches))
+    for completed in range(blocks):
+        times.whole.extend(time_train_blocks(model, batches, 1, (*callbacks, *on_whole), clock))
+        if completed < COMPARED_BLOCKS:
+            times.reading_loss.extend(time_train_blocks(model, batches, 1, (*callbacks, LossReader()), clock))
+            times.same_batch.extend(time_train_blocks(model, batches, 1, callbacks, clock, fed=repeated))
+            seconds = time_bare_steps(model, repeated, len(batches), clock)
+            times.alone.append(Block(len(batches), images, seconds))
+    return times
 
 
 def repeat_first_batch(batches: Batches):
-    """What fit takes to train `len(batches)` steps on the first batch, without drawing or moving one."""
+    """The input of fit for `len(batches)` steps on the first batch, without drawing or moving a batch."""
     return current_backend().repeat_batch(*batches[0], steps=len(batches))
 
 
 def time_bare_steps(model: keras.Model, batches, steps: int, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds of `steps` training steps with neither Keras' loop nor callbacks around them, nor anything between them.
+    """Seconds of `steps` training steps without Keras' loop and callbacks.
 
-    `batches` must hold as many. The model has been trained before.
+    `batches` must hold as many. The model must have been trained before.
     """
     step_function, per_call, seconds = model.train_function, model.steps_per_execution, []
 
-    def all_steps(*state_and_iterator):
+    def run_steps(*state_and_iterator):
         *state, iterator = state_and_iterator
-        if isinstance(iterator, list):  # torch is handed the batches, and compiles anew for every number of them
+        if isinstance(iterator, list):  # torch takes a list of batches, and would compile for every length of it
             iterator = iterator[:1]
         model.steps_per_execution = per_call
         current_backend().synchronize()
-        began = clock()
+        started = clock()
         for _ in range(-(-steps // per_call)):
             outcome = step_function(*state, iterator)
-            if state:  # JAX' steps are functions of the state, and return it behind the logs
+            if state:  # on JAX a step is a function of the state and returns the new state after the logs
                 state = [outcome[1]]
         current_backend().synchronize()
-        seconds.append(clock() - began)
+        seconds.append(clock() - started)
         return outcome
 
-    model.train_function, model.steps_per_execution = all_steps, steps
+    model.train_function, model.steps_per_execution = run_steps, steps
     try:
         model.fit(batches, verbose=0, shuffle=False)
     finally:

@@ -1,6 +1,7 @@
-"""Energy, where this machine lets it be read: a GPU's counter through NVML, or the processors' through RAPL."""
+"""Energy, where this machine lets it be read: the GPU's counter through NVML, or the processors' through RAPL."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -9,18 +10,20 @@ from vitbench.system.gpus import nvml_handles
 
 RAPL = Path("/sys/class/powercap")
 
+Counter = tuple[Callable[[], float], float]  # reads joules; the value after which the counter starts again from zero
+
 
 class EnergyMeter(keras.callbacks.Callback):
-    """Adds up what the epochs of a fit have used, joules; None where nothing can be read.
+    """Adds up the energy of the epochs of a fit, joules; None where no counter can be read.
 
-    source: nvml (the whole board of the GPU that this process sees first) or rapl (all processor packages, whoever
-    computes on them). RAPL's counters go round; an epoch in which one goes round twice would be told too small, which
-    at a few hundred watts takes minutes.
+    source: nvml (the board of the first GPU that this process sees) or rapl (all processor packages, including the
+    energy of other processes). RAPL's counters overflow. An epoch in which one overflows twice, which takes minutes at
+    a few hundred watts, is underestimated.
     """
 
     def __init__(self, on_gpu: bool, rapl: Path = RAPL):
         super().__init__()
-        self._counters = _nvml() if on_gpu else _rapl(rapl)
+        self._counters = _nvml_counters() if on_gpu else _rapl_counters(rapl)
         self.source = ("nvml" if on_gpu else "rapl") if self._counters else None
         self.joules = 0.0 if self._counters else None
 
@@ -28,28 +31,33 @@ class EnergyMeter(keras.callbacks.Callback):
         self._before = [read() for read, _ in self._counters]
 
     def on_epoch_end(self, epoch, logs=None):
-        for (read, goes_round_at), before in zip(self._counters, self._before, strict=True):
-            used = read() - before
-            self.joules += used if used >= 0 else used + goes_round_at
+        for (read, overflow), before in zip(self._counters, self._before, strict=True):
+            difference = read() - before
+            self.joules = (self.joules or 0.0) + (difference if difference >= 0 else difference + overflow)
+
+    def joules_per_image(self, images: int) -> float | None:
+        """None where no counter can be read."""
+        return None if self.joules is None else self.joules / images
 
 
-def _rapl(folder: Path) -> list:
-    """(read, range) in joules of each processor package whose counter may be read, which often only root may."""
+def _rapl_counters(folder: Path) -> list[Counter]:
+    """The counter of each processor package that may be read; often only root may."""
     counters = []
     for domain in sorted(folder.glob("intel-rapl:*")):
         if domain.name.count(":") > 1 or not os.access(domain / "energy_uj", os.R_OK):
-            continue  # a part of a package, or a secret
+            continue  # a part of a package, or not readable
         if (domain / "name").read_text().startswith("package"):
-            counters.append((lambda d=domain: _joules(d / "energy_uj"), _joules(domain / "max_energy_range_uj")))
+            overflow = _read_joules(domain / "max_energy_range_uj")
+            counters.append((lambda domain=domain: _read_joules(domain / "energy_uj"), overflow))
     return counters
 
 
-def _joules(file: Path) -> float:
+def _read_joules(file: Path) -> float:
     return int(file.read_text()) / 1e6
 
 
-def _nvml() -> list:
-    """(read, range) in joules of the GPU that this process computes on; empty where NVML does not tell."""
+def _nvml_counters() -> list[Counter]:
+    """The counter of the GPU that this process computes on; empty where NVML has none."""
     import pynvml
 
     try:

@@ -1,6 +1,7 @@
-"""What this device can reach in this process: the fastest product of two square matrices."""
+"""The peak of this device in this process: the fastest product of two square matrices."""
 
 import time
+from collections.abc import Callable
 
 import keras
 
@@ -8,36 +9,36 @@ from vitbench.backends.process import current_backend
 
 SIZES = (1024, 2048, 4096, 8192, 16384)
 REPEATS = 3
-LONGEST_SECONDS = 0.1  # of one product; a size that would take longer is not tried
+LONGEST_SECONDS = 0.1  # of one product; larger sizes are not tried
 
 
-def measure_peak_flops(clock=time.perf_counter) -> float:
-    """The largest 2n³ ÷ seconds of an n × n product, in the precision that this process computes in.
+def measure_peak_flops(clock: Callable[[], float] = time.perf_counter) -> float:
+    """The largest 2n³ ÷ seconds of an n × n product, FLOP/s, in the precision of this process.
 
-    Larger matrices are tried as long as they are quick and there is memory for them.
+    Larger matrices are tried while they are fast enough and fit the memory.
     """
-    dtype, fastest = keras.config.dtype_policy().compute_dtype, 0.0
+    dtype, peak = keras.config.dtype_policy().compute_dtype, 0.0
     for size in SIZES:
-        if fastest and 2 * size**3 / fastest > LONGEST_SECONDS:
+        if peak and 2 * size**3 / peak > LONGEST_SECONDS:
             break
         try:
-            fastest = max(fastest, 2 * size**3 / _seconds(size, dtype, clock))
+            peak = max(peak, 2 * size**3 / _product_seconds(size, dtype, clock))
         except Exception as error:
             if not current_backend().is_out_of_memory(f"{type(error).__name__}: {error}"):
                 raise
             break
-    return fastest
+    return peak
 
 
-def _seconds(size: int, dtype: str, clock) -> float:
-    """The least of a few, the first left out."""
+def _product_seconds(size: int, dtype: str, clock: Callable[[], float]) -> float:
+    """The fastest of a few products, after one that does not count."""
     a, b = (keras.random.normal((size, size), dtype=dtype, seed=seed) for seed in (0, 1))
-    taken = []
+    seconds = []
     for _ in range(1 + REPEATS):
         current_backend().synchronize()
-        began = clock()
+        started = clock()
         product = keras.ops.matmul(a, b)
         current_backend().synchronize()
-        taken.append(clock() - began)
+        seconds.append(clock() - started)
         del product
-    return min(taken[1:])
+    return min(seconds[1:])

@@ -1,8 +1,9 @@
-"""One model at one batch size, measured from build to steady state, in the process that this is called in."""
+"""One model at one batch size, measured from its build to the steady state, in the process that calls this."""
 
 import gc
 import time
 from dataclasses import asdict
+from typing import Protocol
 
 import keras
 
@@ -16,12 +17,12 @@ from vitbench.execution.audit import audit_model, check_execution
 from vitbench.execution.input_pipeline import build_input_pipeline
 from vitbench.execution.plans import load_plan
 from vitbench.execution.workload import load_workload
-from vitbench.measure import timing
 from vitbench.measure.breakdown import time_loops
 from vitbench.measure.energy import EnergyMeter
 from vitbench.measure.native import NativeSubject
 from vitbench.measure.peak_flops import measure_peak_flops
 from vitbench.measure.timing import (
+    images_per_second,
     peak_memory,
     size_block,
     steady_state_columns,
@@ -29,6 +30,7 @@ from vitbench.measure.timing import (
     time_first_step,
     time_inference,
     time_train_steps,
+    warm_up,
     warmup_columns,
 )
 from vitbench.models.flops import flops_per_image
@@ -39,32 +41,48 @@ from vitbench.system.environment import collect_environment
 from vitbench.training.optimizers import build_optimizer
 
 
+class Subject(Protocol):
+    """A model that can be measured."""
+
+    def train(self) -> dict:
+        """Columns of tables/throughput for the phase train."""
+        ...
+
+    def infer(self) -> dict:
+        """Columns of tables/throughput for the phase infer."""
+        ...
+
+    def audit(self) -> dict:
+        """The execution audit of what was measured."""
+        ...
+
+
 def measure_phase(
     config: Config, results: Results, job: Job, batch_size: int, phase: str, import_seconds: float
 ) -> dict:
-    """One phase, train or infer: its `row` of tables/throughput, with the raw blocks beside the columns.
+    """Measures one phase, train or infer.
 
-    Beside it `device_peak_flops_per_second`, and the `environment` that all of it was measured in.
+    Returns `row`, of tables/throughput, with the timed blocks beside the columns; `device_peak_flops_per_second`; and
+    the `environment` of the measurement.
     """
-    began = time.perf_counter()
+    started = time.perf_counter()
     current_backend().set_seed(0)
     workload = load_workload(config, results, job.model, config.model_seeds(job.model)[0])
-    parts, (images, labels) = workload.parts, workload.train
-    batches = Batches(images, labels, batch_size, seed=0, steps=config.throughput.steps_per_block)
-    operations = flops_per_image(parts.classifier) or {}
+    batches = Batches(*workload.train, batch_size, seed=0, steps=config.throughput.steps_per_block)
+    operations = flops_per_image(workload.parts.classifier) or {}
+    subject: Subject
     if job.execution == "native":
-        weights = parts.trainable_weights()
-        normalization = workload.normalization
-        del parts, workload
-        gc.collect()  # so that Keras' model is not counted among what the native one needs
+        weights, normalization = workload.parts.trainable_weights(), workload.normalization
+        del workload
+        gc.collect()  # the memory of the Keras model must not count as the native model's
         subject = NativeSubject(config, job, weights, normalization, batches)
     else:
-        optimizer = build_optimizer(config.training, 1, len(images))
-        subject = KerasSubject(parts, load_plan(results, job), optimizer, batches, config.throughput)
-    row = {"import_seconds": import_seconds, "build_seconds": time.perf_counter() - began}
+        optimizer = build_optimizer(config.training, 1, len(workload.train[0]))
+        subject = KerasSubject(workload.parts, load_plan(results, job), optimizer, batches, config.throughput)
+    row = {"import_seconds": import_seconds, "build_seconds": time.perf_counter() - started}
     row |= subject.train() if phase == "train" else subject.infer()
-    work = operations.get(phase)
-    row |= {"flops_per_image": work, "achieved_flops_per_second": work and work * row["images_per_second"]}
+    flops = operations.get(phase)
+    row |= {"flops_per_image": flops, "achieved_flops_per_second": flops and flops * row["images_per_second"]}
     audit = {"seed": 0, "compilations_while_timed": 0, **subject.audit()}
     return {
         "row": row,
@@ -80,42 +98,52 @@ class KerasSubject:
         self, parts: ModelParts, plan: Plan, optimizer: keras.optimizers.Optimizer, batches: Batches, bounds: Bounds
     ):
         self.plan, self.bounds, self.batches = plan, bounds, batches
-        self.fed = build_input_pipeline(batches, plan, parts)
+        self.training_batches = build_input_pipeline(batches, plan, parts)
         self.model = assemble(parts, plan, optimizer)
 
     def infer(self) -> dict:
-        """Step by step, even where training takes several at once: logits that nobody has seen are of no use."""
+        """One step per execution, even if training runs several: inference ends when its logits are on the host."""
         bounds, self.model.steps_per_execution = self.bounds, 1
         first_step_seconds = time_first_inference(self.model, self.batches)
         check_execution(self.model)
-        warmup = bounds.warmup_steps, bounds.warmup_seconds
-        limits = bounds.block_seconds, bounds.longest_block_seconds
-        warm, peaks, blocks, steps = time_inference(self.model, self.batches, *warmup, bounds.blocks, *limits)
-        told = {"first_step_seconds": first_step_seconds, **warmup_columns(warm)}
-        return {**told, **peaks, **steady_state_columns(blocks, steps)}
+        warm, memory, blocks, steps = time_inference(
+            self.model,
+            self.batches,
+            bounds.warmup_steps,
+            bounds.warmup_seconds,
+            bounds.blocks,
+            bounds.block_seconds,
+            bounds.longest_block_seconds,
+        )
+        return {
+            "first_step_seconds": first_step_seconds,
+            **warmup_columns(warm),
+            **memory,
+            **steady_state_columns(blocks, steps),
+        }
 
     def train(self) -> dict:
-        """Beside the steady state: where the time goes, its energy, and what a batch of another size costs."""
-        model, fed, bounds = self.model, self.fed, self.bounds
+        """Also measures where the time goes, the energy, and the first step with another batch size."""
+        model, batches, bounds = self.model, self.training_batches, self.bounds
         model.steps_per_execution = self.plan.steps_per_execution
-        first_step_seconds = time_first_step(model, fed)
+        first_step_seconds = time_first_step(model, batches)
         check_execution(model)
-        warm = timing.warm_up(model, fed.with_steps(steps=bounds.warmup_steps), bounds.warmup_seconds)
-        peaks = peak_memory()  # here, since the loops that are compared with hold more than training does
-        block = size_block(fed, warm.step_seconds, bounds.block_seconds, bounds.longest_block_seconds)
+        warm = warm_up(model, batches.with_steps(steps=bounds.warmup_steps), bounds.warmup_seconds)
+        memory = peak_memory()  # read here, because the loops of the breakdown hold more than training does
+        block = size_block(batches, warm.step_seconds, bounds.block_seconds, bounds.longest_block_seconds)
         meter = EnergyMeter(current_backend().device()["type"] == "gpu")
         loops = time_loops(model, block, bounds.blocks, on_whole=(meter,))
-        steady = steady_state_columns(loops.whole, time_train_steps(model, block))
-        smaller = fed.with_steps(steps=1, batch_size=max(1, fed.batch_size // 2))
+        steady_state = steady_state_columns(loops.whole, time_train_steps(model, block))
+        smaller = batches.with_steps(steps=1, batch_size=max(1, batches.batch_size // 2))
         return {
             "first_step_seconds": first_step_seconds,
             "recompile_seconds": time_first_step(model, smaller),
             **warmup_columns(warm),
-            **peaks,
-            **steady,
-            "images_per_second_reading_loss": timing.images_per_second(loops.reading_loss),
+            **memory,
+            **steady_state,
+            "images_per_second_reading_loss": images_per_second(loops.reading_loss),
             **loops.shares(),
-            "energy_joules_per_image": meter.joules and meter.joules / sum(block.images for block in loops.whole),
+            "energy_joules_per_image": meter.joules_per_image(sum(block.images for block in loops.whole)),
             "energy_source": meter.source,
             "loops": {name: [asdict(block) for block in blocks] for name, blocks in vars(loops).items()},
         }

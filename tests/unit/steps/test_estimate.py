@@ -2,7 +2,7 @@ import pytest
 
 from vitbench.config.schema import Config
 from vitbench.formatting import format_duration
-from vitbench.measure.breakdown import ROUNDS
+from vitbench.measure.breakdown import COMPARED_BLOCKS
 from vitbench.results.paths import Results
 from vitbench.steps import estimate
 from vitbench.steps.estimate import BLOCKS_BESIDE, estimate_configuration
@@ -52,7 +52,7 @@ def test_all_of_it_counts_seeds_executions_tuning_and_throughput():
     found = estimate_configuration(CONFIG, sample("vit", "jax"))
     train, infer = (2 * 4 + (3 + 11) * 5) * 2.0, (2 * 4 + 3 * 10) * 0.5  # ten training steps would last too long
     assert found.total_seconds == pytest.approx(2 * found.run_seconds + 30 + 2 * (20 + 15 + train + infer))
-    assert BLOCKS_BESIDE == 3 * ROUNDS + 2
+    assert BLOCKS_BESIDE == 3 * COMPARED_BLOCKS + 2
 
 
 def test_the_devices_memory_counts_where_there_is_one():
