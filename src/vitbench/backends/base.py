@@ -19,7 +19,7 @@ STEP_FUNCTIONS = {"train_function": "train_step", "test_function": "test_step", 
 
 
 class Backend(ABC):
-    """A Keras backend. A process uses one, for which `vitbench.backends.process.start_backend` calls the methods.
+    """A Keras backend. A process uses one, which `vitbench.backends.process.start_backend` starts.
 
     To add a backend, write a subclass in a module of this package. Set the class attributes that have no default and
     implement the abstract methods; override the others where the backend differs. Import the framework inside the
@@ -210,5 +210,5 @@ class Backend(ABC):
 
 
 def join_device_types(types: set[str]) -> str:
-    """ "cpu", "gpu" or "cpu, gpu" from a framework's names of device types, of which any but "cpu" counts as a GPU."""
+    """Summarises a framework's names of device types as "cpu", "gpu" or "cpu, gpu". Any name but "cpu" means a GPU."""
     return ", ".join(sorted({"cpu" if name == "cpu" else "gpu" for name in types}))
