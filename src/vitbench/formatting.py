@@ -16,7 +16,7 @@ def format_number(value: float | None) -> str:
 
     Whole numbers below 10⁹ are written in full.
     """
-    if _unknown(value):
+    if value is None or math.isnan(value):
         return MISSING
     size = abs(value)
     if math.isinf(size):
@@ -32,29 +32,25 @@ def format_number(value: float | None) -> str:
 
 def format_share(value: float | None) -> str:
     """An accuracy, a share or a difference of the two, 0–1: three decimals."""
-    return MISSING if _unknown(value) else f"{value:.3f}"
+    return MISSING if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def format_percent(value: float | None) -> str:
     """A share of 0–1 as a percentage without decimals, unless it has one."""
-    return MISSING if _unknown(value) else f"{100 * value:.3g}{_THIN}%"
+    return MISSING if value is None or math.isnan(value) else f"{100 * value:.3g}{_THIN}%"
 
 
 def format_spread(values: Sequence[float]) -> str:
     """Mean ± sample standard deviation of shares of 0–1; the bare value for one, a dash for none."""
-    present = [float(value) for value in values if not _unknown(value)]
+    present = [float(value) for value in values if value is not None and not math.isnan(value)]
     if len(present) < 2:
         return format_share(present[0] if present else None)
     mean, deviation = statistics.fmean(present), statistics.stdev(present)
     return f"{format_share(mean)}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{format_share(deviation)}"
 
 
-def _unknown(value: float | None) -> bool:
-    return value is None or math.isnan(value)
-
-
 def format_gibibytes(value: float | None) -> str:
-    return MISSING if _unknown(value) else f"{value / 2**30:.2f}"
+    return MISSING if value is None or math.isnan(value) else f"{value / 2**30:.2f}"
 
 
 def format_ratio(value: float) -> str:

@@ -5,15 +5,16 @@ import importlib.util
 from pathlib import Path
 
 from vitbench.config.loading import ConfigError
+from vitbench.config.models import UsersModel
 from vitbench.config.schema import Config
 from vitbench.system.fingerprint import find_module
 
 
 def check_builders(config: Config) -> None:
     """Raises ConfigError if the module or the function of a user's model is not there. Nothing is imported."""
-    for name in config.models.parameters():
-        for module in config.custom_modules(name):
-            _check_builder(f"models.{name}.builder", module, config.models.parameters()[name].function)
+    for name, parameters in config.models.parameters().items():
+        if isinstance(parameters, UsersModel):
+            _check_builder(f"models.{name}.builder", parameters.module, parameters.function)
 
 
 def _check_builder(key: str, module: str, function: str) -> None:
@@ -28,7 +29,9 @@ def _check_builder(key: str, module: str, function: str) -> None:
         raise ConfigError(f"{key}: {path} is not valid Python: line {error.lineno}: {error.msg}") from None
     imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    defined += [t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if hasattr(t, "id")]
+    defined += [
+        t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)
+    ]
     imported = [alias.asname or alias.name for node in imports for alias in node.names]
     if function not in (*defined, *imported):
         raise ConfigError(f"{key}: {path} defines no {function!r}; it defines {', '.join(defined) or 'nothing'}")

@@ -10,31 +10,34 @@ from vitbench.config.base import Positive, Section, Slug
 class Synthetic(Section):
     """What source synthetic makes."""
 
-    image_size: Positive = Field(32, le=1024, description="Height and width of an image, pixels.")
-    classes: int = Field(100, ge=2, description="Number of classes.")
-    train_images: int = Field(50_000, ge=2, description="Number of training images.")
-    test_images: Positive = Field(10_000, description="Number of test images.")
+    image_size: Positive = Field(default=32, le=1024, description="Height and width of an image, pixels.")
+    classes: int = Field(default=100, ge=2, description="Number of classes.")
+    train_images: int = Field(default=50_000, ge=2, description="Number of training images.")
+    test_images: Positive = Field(default=10_000, description="Number of test images.")
 
 
 class Dataset(Section):
     """Where the images come from."""
 
     source: Literal["keras", "parquet", "npz", "digits", "synthetic"] = Field(
-        "keras", description="Where the images come from; see the table of data sources."
+        default="keras", description="Where the images come from; see the table of data sources."
     )
-    name: Slug = Field("cifar100", description="keras: cifar10 or cifar100. Elsewhere a label for the tables.")
+    name: Slug = Field(default="cifar100", description="keras: cifar10 or cifar100. Elsewhere a label for the tables.")
     path: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="parquet: the folder of train*.parquet and test*.parquet. npz: the file. Relative to the folder "
         "that Snakemake runs in.",
     )
     synthetic: Synthetic = Synthetic()
     subset: int | None = Field(
-        None, ge=10, description="Use only this many training images, drawn evenly over classes."
+        default=None, ge=10, description="Use only this many training images, drawn evenly over classes."
     )
     validation_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the training images, the last ones, that is held out for validation."
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="Share of the training images, the last ones, that is held out for validation.",
     )
 
     @model_validator(mode="after")

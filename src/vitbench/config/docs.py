@@ -17,7 +17,7 @@ INTRODUCTION = """\
 
 vitbench checks a config before anything runs. An unknown key, a value out of range or an impossible combination ends
 the call with the key, the value and what is allowed. `vitbench config config.yaml` prints the whole config with every
-default. Editors find the JSON Schema in [`workflow/schemas/config.schema.json`](../workflow/schemas/config.schema.json).
+default. Editors find the schema in [`workflow/schemas/config.schema.json`](../workflow/schemas/config.schema.json).
 
 A preset is an overlay: later files override keys of earlier ones, so your own file needs only the keys that differ.
 

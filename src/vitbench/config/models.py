@@ -11,39 +11,43 @@ from vitbench.config.base import Positive, Rate, Section, Slug
 class Augmentation(Section):
     """Random changes of a training image, drawn anew each time; `null` switches all of them off."""
 
-    horizontal_flip: bool = Field(True, description="Mirror left to right with probability one half.")
-    rotation: Rate = Field(0.02, description="Largest angle, as a share of a full turn; uniform in ± this.")
-    zoom: Rate = Field(0.2, description="Largest zoom, as a share of height and width; uniform in ± this, each.")
+    horizontal_flip: bool = Field(default=True, description="Mirror left to right with probability one half.")
+    rotation: Rate = Field(default=0.02, description="Largest angle, as a share of a full turn; uniform in ± this.")
+    zoom: Rate = Field(
+        default=0.2, description="Largest zoom, as a share of height and width; uniform in ± this, each."
+    )
 
 
 class ImageModel(Section):
     """What the models built here share: they take images normalised, resized and augmented in this way."""
 
-    image_size: int = Field(72, ge=8, le=1024, description="Images are resized to this height and width, pixels.")
-    augmentation: Augmentation | None = Field(Augmentation(), description="Augmentation, or null for none.")
+    image_size: int = Field(
+        default=72, ge=8, le=1024, description="Images are resized to this height and width, pixels."
+    )
+    augmentation: Augmentation | None = Field(default=Augmentation(), description="Augmentation, or null for none.")
 
 
 class ViT(ImageModel):
     """The Vision Transformer; every default is the Keras example's."""
 
-    patch_size: Positive = Field(6, description="Height and width of a patch, pixels; must divide image_size.")
-    projection_dim: Positive = Field(64, description="Width of a token.")
-    num_heads: Positive = Field(4, description="Attention heads.")
+    patch_size: Positive = Field(default=6, description="Height and width of a patch, pixels; must divide image_size.")
+    projection_dim: Positive = Field(default=64, description="Width of a token.")
+    num_heads: Positive = Field(default=4, description="Attention heads.")
     key_dim: Positive | Literal["split"] | None = Field(
-        None,
+        default=None,
         description="Width of each head; null: projection_dim, as in the example; split: projection_dim / num_heads, "
         "as in the ViT paper.",
     )
-    layers: Positive = Field(8, description="Transformer blocks.")
+    layers: Positive = Field(default=8, description="Transformer blocks.")
     block_units: list[Positive] = Field(
-        [128, 64], min_length=1, description="Widths of a block's MLP, last: a token's."
+        default=[128, 64], min_length=1, description="Widths of a block's MLP, last: a token's."
     )
-    head_units: list[Positive] = Field([2048, 1024], description="Widths of the MLP in front of the logits.")
-    attention_dropout: Rate = Field(0.1, description="Dropout on the attention weights.")
-    mlp_dropout: Rate = Field(0.1, description="Dropout in a block's MLP.")
-    head_dropout: Rate = Field(0.5, description="Dropout in front of and in the head.")
-    epsilon: float = Field(1e-6, gt=0, description="Added to the variance in LayerNormalization.")
-    pooling: Literal["flatten", "average"] = Field("flatten", description="How tokens become one vector.")
+    head_units: list[Positive] = Field(default=[2048, 1024], description="Widths of the MLP in front of the logits.")
+    attention_dropout: Rate = Field(default=0.1, description="Dropout on the attention weights.")
+    mlp_dropout: Rate = Field(default=0.1, description="Dropout in a block's MLP.")
+    head_dropout: Rate = Field(default=0.5, description="Dropout in front of and in the head.")
+    epsilon: float = Field(default=1e-6, gt=0, description="Added to the variance in LayerNormalization.")
+    pooling: Literal["flatten", "average"] = Field(default="flatten", description="How tokens become one vector.")
 
     @property
     def patches(self) -> int:
@@ -77,7 +81,9 @@ class ViT(ImageModel):
 class ResNet50V2(ImageModel):
     """The baseline; `keras.applications.ResNet50V2` without pretrained weights."""
 
-    image_size: int = Field(72, ge=32, le=1024, description="Images are resized to this height and width, pixels.")
+    image_size: int = Field(
+        default=72, ge=32, le=1024, description="Images are resized to this height and width, pixels."
+    )
 
 
 class UsersModel(Section):
@@ -88,7 +94,7 @@ class UsersModel(Section):
         description="package.module:function that is given the input shape and the number of classes and returns the "
         "model. The module is looked for where Snakemake runs.",
     )
-    options: dict[str, JsonValue] = Field({}, description="Further keyword arguments of the function.")
+    options: dict[str, JsonValue] = Field(default={}, description="Further keyword arguments of the function.")
 
     @property
     def module(self) -> str:
@@ -106,7 +112,7 @@ class Models(Section):
     """The models that take part, by name; `null` takes one out. Any other name is a model of your own."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, UsersModel | None]
+    __pydantic_extra__: dict[str, UsersModel | None] = Field(init=False)
 
     vit: ViT | None = ViT()
     resnet50v2: ResNet50V2 | None = ResNet50V2()

@@ -27,9 +27,9 @@ Precision = Literal["float32", "tf32", "mixed_bfloat16"]
 
 
 class Executions(Section):
-    train: Annotated[list[Execution], Distinct] = Field(["tuned"], min_length=1, description="What is trained.")
+    train: Annotated[list[Execution], Distinct] = Field(default=["tuned"], min_length=1, description="What is trained.")
     throughput: Annotated[list[TimedExecution], Distinct] = Field(
-        ["published", "tuned", "native"],
+        default=["published", "tuned", "native"],
         min_length=1,
         description="What is timed. native: the ViT without Keras, in JAX or PyTorch alone, where that is the backend; "
         "what it shows is what Keras costs.",
@@ -39,49 +39,57 @@ class Executions(Section):
 class Baseline(Section):
     """A model that is trained beside the others, on fewer backends."""
 
-    model: Slug = Field("resnet50v2", description="One of the models.")
+    model: Slug = Field(default="resnet50v2", description="One of the models.")
     backends: Annotated[list[Backend], Distinct] = Field(
-        ["jax"], min_length=1, description="The backends to train it on."
+        default=["jax"], min_length=1, description="The backends to train it on."
     )
     seeds: Annotated[list[Seed], Distinct] | None = Field(
-        None, min_length=1, description="Its seeds; null: the experiment's."
+        default=None, min_length=1, description="Its seeds; null: the experiment's."
     )
-    epochs: Positive | None = Field(None, description="Its epochs; null: training.epochs.")
-    executions: Executions | None = Field(None, description="What of it is trained and timed; null: as the others.")
+    epochs: Positive | None = Field(default=None, description="Its epochs; null: training.epochs.")
+    executions: Executions | None = Field(
+        default=None, description="What of it is trained and timed; null: as the others."
+    )
 
 
 class Tuning(Section):
-    budget_seconds: float = Field(300, gt=0, description="Longest time for all candidates of one model and backend.")
-    timed_steps: int = Field(10, ge=2, description="Steps per timed block of a candidate.")
+    budget_seconds: float = Field(
+        default=300, gt=0, description="Longest time for all candidates of one model and backend."
+    )
+    timed_steps: int = Field(default=10, ge=2, description="Steps per timed block of a candidate.")
 
 
 class Throughput(Section):
     batch_sizes: Annotated[list[Positive], Distinct] | None = Field(
-        None, min_length=1, description="Images per step to time at, until memory runs out; null: training.batch_size."
+        default=None,
+        min_length=1,
+        description="Images per step to time at, until memory runs out; null: training.batch_size.",
     )
     warmup_steps: Positive = Field(
-        10, description="Steps of a round before the clock starts; rounds go on until they get no faster."
+        default=10, description="Steps of a round before the clock starts; rounds go on until they get no faster."
     )
-    warmup_seconds: float = Field(60, gt=0, description="No round begins after so long.")
-    limit_seconds: float = Field(1800, gt=0, description="Longest time for one phase at one batch size.")
+    warmup_seconds: float = Field(default=60, gt=0, description="No round begins after so long.")
+    limit_seconds: float = Field(default=1800, gt=0, description="Longest time for one phase at one batch size.")
     native_compiled: bool = Field(
-        True, description="Whether torch.compile makes the native step, too; on a CPU that takes minutes."
+        default=True, description="Whether torch.compile makes the native step, too; on a CPU that takes minutes."
     )
     blocks: int = Field(
-        5,
+        default=5,
         ge=3,
         description="Timed blocks; the device is synchronised at the end of each. The intervals of 3 "
         "cover 89 % instead of 95 %.",
     )
-    steps_per_block: int = Field(20, ge=2, description="Steps in a block, at least.")
+    steps_per_block: int = Field(default=20, ge=2, description="Steps in a block, at least.")
     block_seconds: float = Field(
-        2.0,
+        default=2.0,
         ge=0,
         description="A block gets as many more steps as it takes to last about this long, so that what Keras does "
         "at its start, some hundredths of a second, does not count.",
     )
     longest_block_seconds: float = Field(
-        10.0, gt=0, description="A block gets fewer steps than steps_per_block if it would last longer than this."
+        default=10.0,
+        gt=0,
+        description="A block gets fewer steps than steps_per_block if it would last longer than this.",
     )
 
 
@@ -91,48 +99,57 @@ class Tolerances(Section):
     Chosen between what rounding leaves and what the mildest of nine planted faults takes; see benchmarks/README.md.
     """
 
-    logits: float = Field(3e-5, gt=0, description="Not in training mode. Float32 rounding leaves about 3e-6.")
-    loss: float = Field(1e-5, gt=0, description="Of the first batch, in training mode. Rounding leaves 1e-6 or less.")
+    logits: float = Field(default=3e-5, gt=0, description="Not in training mode. Float32 rounding leaves about 3e-6.")
+    loss: float = Field(
+        default=1e-5, gt=0, description="Of the first batch, in training mode. Rounding leaves 1e-6 or less."
+    )
     slope: float = Field(
-        1e-4, gt=0, description="The loss's derivative along a drawn direction, relative to the length of the gradient."
+        default=1e-4,
+        gt=0,
+        description="The loss's derivative along a drawn direction, relative to the length of the gradient.",
     )
     gradient: float = Field(
-        1e-4,
+        default=1e-4,
         gt=0,
         description="Of each weight, relative to no less than a thousandth of the model's largest. Smooth networks "
         "leave 2e-6. ReLU has kinks, at which rounding switches parts of a gradient on or off; where rounding the "
         "reference's weights changes a gradient by more than a quarter of this, four times that change is the "
         "tolerance instead.",
     )
-    state: float = Field(1e-4, gt=0, description="What the first step made of state, such as moving averages.")
+    state: float = Field(default=1e-4, gt=0, description="What the first step made of state, such as moving averages.")
     losses: float = Field(
-        5e-4, gt=0, description="Of every step. Rounding leaves up to 1e-4 in a ResNet50V2, 1e-7 in a ViT."
+        default=5e-4, gt=0, description="Of every step. Rounding leaves up to 1e-4 in a ResNet50V2, 1e-7 in a ViT."
     )
-    augmentation: float = Field(1e-4, gt=0, description="Pixels of augmented images, given what was drawn.")
+    augmentation: float = Field(default=1e-4, gt=0, description="Pixels of augmented images, given what was drawn.")
 
 
 class Parity(Section):
-    reference_backend: Backend = Field("jax", description="What the other backends are compared with.")
-    batch_size: int = Field(16, ge=2, description="Images in a compared batch.")
-    steps: int = Field(20, ge=2, description="AdamW steps whose losses are compared.")
+    reference_backend: Backend = Field(default="jax", description="What the other backends are compared with.")
+    batch_size: int = Field(default=16, ge=2, description="Images in a compared batch.")
+    steps: int = Field(default=20, ge=2, description="AdamW steps whose losses are compared.")
     tolerances: Tolerances = Tolerances()
     train_despite_failure: bool = Field(
-        False, description="Train and time a backend whose gate failed; rows are marked."
+        default=False, description="Train and time a backend whose gate failed; rows are marked."
     )
 
 
 class Statistics(Section):
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="Coverage of the intervals.")
-    equivalence_margin: float = Field(0.01, gt=0, lt=1, description="Accuracies closer than this count as the same.")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Coverage of the intervals.")
+    equivalence_margin: float = Field(
+        default=0.01, gt=0, lt=1, description="Accuracies closer than this count as the same."
+    )
     speed_margin: float = Field(
-        0.05, gt=0, lt=1, description="Speeds that differ by less than this share of the slower count as the same."
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="Speeds that differ by less than this share of the slower count as the same.",
     )
 
 
 class Report(Section):
-    title: str = Field("vitbench", min_length=1, max_length=200, description="Heading of the report.")
+    title: str = Field(default="vitbench", min_length=1, max_length=200, description="Heading of the report.")
     target_accuracy: float | None = Field(
-        None,
+        default=None,
         gt=0,
         lt=1,
         description="Validation accuracy whose time to reach is reported; null: the highest whole percent that every "
@@ -143,25 +160,27 @@ class Report(Section):
 class Config(Section):
     """One experiment."""
 
-    experiment: Slug = Field("cifar100", description="Results go to results/<experiment>/.")
+    experiment: Slug = Field(default="cifar100", description="Results go to results/<experiment>/.")
     accelerator: Literal["auto", "gpu", "cpu"] = Field(
-        "auto",
+        default="auto",
         description="auto: GPU environments; a GPU is used where the job finds one, and where it finds none nothing is "
         "trained unless allow_cpu says so. gpu: one must be found. cpu: none is used.",
     )
     allow_cpu: bool = Field(
-        False, description="accelerator auto: train where there is no GPU, too. At full size that takes days."
+        default=False, description="accelerator auto: train where there is no GPU, too. At full size that takes days."
     )
     dataset: Dataset = Dataset()
     models: Models = Models()
     backends: Annotated[list[Backend], Distinct] = Field(
-        list(BACKENDS), min_length=1, description="The backends to compare."
+        default=list(BACKENDS), min_length=1, description="The backends to compare."
     )
-    baseline: Baseline | None = Field(Baseline(), description="The baseline, or null for none.")
-    seeds: Annotated[list[Seed], Distinct] = Field([0, 1, 2], min_length=1, description="One training run each.")
+    baseline: Baseline | None = Field(default=Baseline(), description="The baseline, or null for none.")
+    seeds: Annotated[list[Seed], Distinct] = Field(
+        default=[0, 1, 2], min_length=1, description="One training run each."
+    )
     executions: Executions = Executions()
     precisions: Annotated[list[Precision], Distinct] = Field(
-        ["float32"],
+        default=["float32"],
         min_length=1,
         description="Arithmetic; float32 has TF32 off. Images are prepared in float32 in each.",
     )
@@ -199,13 +218,15 @@ class Config(Section):
         """Every (model, backend) that takes part, in the order of the tables."""
         pairs = []
         for model in self.models.parameters():
-            is_baseline = self.baseline is not None and model == self.baseline.model
-            pairs += [(model, backend) for backend in (self.baseline.backends if is_baseline else self.backends)]
+            backends = self.backends
+            if self.baseline and model == self.baseline.model:
+                backends = self.baseline.backends
+            pairs += [(model, backend) for backend in backends]
         return pairs
 
     def custom_modules(self, model: str | None) -> list[str]:
         """The modules that a user brings with `model`, or (None) with none."""
-        parameters = self.models.parameters().get(model)
+        parameters = self.models.parameters().get(model) if model else None
         return [parameters.module] if isinstance(parameters, UsersModel) else []
 
     def data_backend(self) -> Backend:

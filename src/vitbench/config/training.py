@@ -11,14 +11,16 @@ class Optimizer(Section):
     """What changes the weights."""
 
     name: Literal["adamw", "sgd", "lion"] = Field(
-        "adamw",
+        default="adamw",
         description="adamw: Loshchilov & Hutter 2019, arXiv:1711.05101 (with weight_decay 0 it is Adam). sgd: with "
         "Nesterov's momentum 0.9. lion: Chen et al. 2023, arXiv:2302.06675.",
     )
-    learning_rate: float = Field(1e-3, gt=0, description="Step size, the largest of the schedule.")
-    weight_decay: float = Field(1e-4, ge=0, description="Share of each weight that is taken off it at each step.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Step size, the largest of the schedule.")
+    weight_decay: float = Field(
+        default=1e-4, ge=0, description="Share of each weight that is taken off it at each step."
+    )
     decay: Literal["keras", "independent"] = Field(
-        "keras",
+        default="keras",
         description="keras: weight_decay is multiplied by the learning rate of the step. independent: only by the "
         "schedule's share of the largest learning rate, as in the paper and in what produced the example's 55 %.",
     )
@@ -28,17 +30,20 @@ class Schedule(Section):
     """How the learning rate changes from step to step."""
 
     name: Literal["constant", "cosine"] = Field(
-        "constant", description="constant, or half a cosine down to final_fraction (arXiv:1608.03983, no restarts)."
+        default="constant",
+        description="constant, or half a cosine down to final_fraction (arXiv:1608.03983, no restarts).",
     )
-    warmup_epochs: float = Field(0, ge=0, description="Epochs in which it first rises from zero, in a straight line.")
-    final_fraction: Rate = Field(0.0, description="cosine: the last learning rate, as a share of the largest.")
+    warmup_epochs: float = Field(
+        default=0, ge=0, description="Epochs in which it first rises from zero, in a straight line."
+    )
+    final_fraction: Rate = Field(default=0.0, description="cosine: the last learning rate, as a share of the largest.")
 
 
 class Training(Section):
     epochs: Positive = Field(
-        100, description="Passes over the training images. The example: 10 as a test, 100 for real."
+        default=100, description="Passes over the training images. The example: 10 as a test, 100 for real."
     )
-    batch_size: Positive = Field(256, description="Images per step; lower it if a device runs out of memory.")
+    batch_size: Positive = Field(default=256, description="Images per step; lower it if a device runs out of memory.")
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
 

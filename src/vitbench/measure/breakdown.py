@@ -44,7 +44,7 @@ class LoopTimes:
 class LossReader(keras.callbacks.Callback):
     """Reads the loss at the end of each step, as a progress bar does, which waits for the device."""
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs):
         self.loss = float(logs["loss"])
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from vitbench.backends.process import current_backend
+from vitbench.config.models import ViT
 from vitbench.config.schema import Config
 from vitbench.data.batches import Batches
 from vitbench.execution.audit import CompilationWatch, audit_process
@@ -36,6 +37,7 @@ class NativeSubject:
         decay = keras_weight_decay(optimizer)
         self.settings = Settings(optimizer.learning_rate, decay, job.precision, self.bounds.native_compiled)
         parameters = config.models.parameters()[job.model]
+        assert isinstance(parameters, ViT), "the config offers native for a Vision Transformer only"
         self.model = build_native(job.backend, parameters, normalization, weights, self.settings)
 
     def infer(self) -> dict:

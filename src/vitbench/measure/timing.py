@@ -120,7 +120,7 @@ class StepClock(keras.callbacks.Callback):
         current_backend().synchronize()
         self.ends.append(self.clock())
 
-    def on_predict_batch_end(self, batch, logs=None):
+    def on_predict_batch_end(self, batch, logs):
         keras.ops.convert_to_numpy(logs["outputs"])  # inference ends when the logits are on the host
         self.ends.append(self.clock())
 

@@ -87,6 +87,7 @@ def compute_native(
         OPTIMIZER["learning_rate"], OPTIMIZER["weight_decay"], compiled=config.throughput.native_compiled
     )
     parameters = config.models.parameters()[model]
+    assert isinstance(parameters, ViT), "the config offers native for a Vision Transformer only"
     quantities = collect_native_quantities(backend, parameters, workload.normalization, weights, settings, batches)
     return quantities | {"slope": directional_slope(quantities)}
 

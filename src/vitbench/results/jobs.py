@@ -37,8 +37,10 @@ class Job:
 
     def result_path(self, results: Results) -> Path:
         """The file that exists once the job has ended."""
-        *names, seed = dataclasses.astuple(self)
-        return results.throughput(*names) if seed is None else results.run(*names, seed) / "metrics.json"
+        configuration = (self.model, self.backend, self.execution, self.precision)
+        if self.seed is None:
+            return results.throughput(*configuration)
+        return results.run(*configuration, self.seed) / "metrics.json"
 
     def key_columns(self, config: Config) -> dict:
         """The columns that identify its rows."""

@@ -1,5 +1,7 @@
 """parity: compares what a backend computes with the reference, before the backend is trained or timed."""
 
+from typing import Any
+
 import numpy as np
 
 from vitbench.config.schema import Config
@@ -46,7 +48,7 @@ def _load_plans(config: Config, results: Results, model: str, backend: str) -> P
     return {(job.execution, job.precision): load_plan(results, job) for job in jobs}
 
 
-def _save_quantities(config: Config, results: Results, model: str, backend: str, quantities: Quantities) -> None:
+def _save_quantities(config: Config, results: Results, model: str, backend: str, quantities: dict[str, Any]) -> None:
     """Saves the quantities for comparisons; the gradients, which are large, only of the reference."""
     if backend != config.reference_backend(model):
         quantities = {name: value for name, value in quantities.items() if not name.startswith("gradient/")}

@@ -4,6 +4,8 @@ Each phase at each batch size is measured in a process of its own, so that its c
 and one that is too large, or hangs, ends with a row and not with the job.
 """
 
+from typing import Any
+
 from vitbench.backends.process import start_backend
 from vitbench.backends.registry import get_backend
 from vitbench.config.schema import Config
@@ -27,7 +29,7 @@ def run(config: Config, results: Results, job: Job) -> str:
         for phase in PHASES:
             if phase in too_large:
                 error = f"not tried, since {too_large[phase]} images per step were too many"
-                row = {"status": "out_of_memory", "error": error}
+                row: dict[str, Any] = {"status": "out_of_memory", "error": error}
             else:
                 limit = config.throughput.limit_seconds
                 outcome = run_in_subprocess(_measure, (config, results, job, batch_size, phase), limit)

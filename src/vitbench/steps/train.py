@@ -60,6 +60,7 @@ def _best_weights(results: Results, job: Job) -> Path:
 
 def _describe_run(config: Config, results: Results, job: Job, plan: Plan) -> dict:
     """Everything that decides the numbers of a run."""
+    assert job.seed is not None
     with results.init(job.model, job.seed).open("rb") as file:
         initial_weights = hashlib.file_digest(file, "sha256").hexdigest()
     return {
@@ -77,6 +78,7 @@ def _train(
     config: Config, results: Results, job: Job, plan: Plan, checkpoint: Checkpoint, import_seconds: float
 ) -> dict:
     """Trains the run, saves its best weights and predictions, and returns its record; see `build_run_record`."""
+    assert job.seed is not None
     current_backend().set_seed(job.seed)
     workload = load_workload(config, results, job.model, job.seed)
     parts, batch_size, epochs = workload.parts, config.training.batch_size, config.model_epochs(job.model)

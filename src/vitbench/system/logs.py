@@ -69,9 +69,7 @@ class ProgressBar:
         self._title, self._unit = title, unit
         self._completed, self._total, self._completed_before = completed, total, completed
         self._started = self._printed = time.monotonic()
-        self._bar, self._task = None, None
-        if _terminal.isatty():
-            self._start_live_bar()
+        self._live_bar = self._start_live_bar() if _terminal.isatty() else None
 
     def advance(self, **figures: float) -> None:
         """Counts one more step and shows the figures, three decimals each."""
@@ -79,16 +77,18 @@ class ProgressBar:
         shown = {name: f"{value:.3f}" for name, value in figures.items()}
         log.info("%s: %s %d/%d %s", self._title, self._unit, self._completed, self._total, shown)
         text = ", ".join(f"{name} {value}" for name, value in shown.items())
-        if self._bar is not None:
-            self._bar.update(self._task, advance=1, figures=text)
+        if self._live_bar is not None:
+            bar, task = self._live_bar
+            bar.update(task, advance=1, figures=text)
         elif time.monotonic() - self._printed > REPORT_SECONDS or self._completed == self._total:
             self._print_line(text)
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self._live_bar is not None:
+            self._live_bar[0].stop()
 
-    def _start_live_bar(self) -> None:
+    def _start_live_bar(self):
+        """A live bar and its task."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -96,9 +96,10 @@ class ProgressBar:
         columns += [TextColumn("{task.fields[figures]}"), TimeRemainingColumn(compact=True)]
         # The process's own output goes to the log, so rich must not redirect it above the bar.
         console = Console(file=_terminal, force_terminal=True)
-        self._bar = Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False)
-        self._task = self._bar.add_task(self._title, total=self._total, completed=self._completed, figures="")
-        self._bar.start()
+        bar = Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False)
+        task = bar.add_task(self._title, total=self._total, completed=self._completed, figures="")
+        bar.start()
+        return bar, task
 
     def _print_line(self, figures: str) -> None:
         now = time.monotonic()

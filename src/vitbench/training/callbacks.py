@@ -39,7 +39,7 @@ class RunRecorder(keras.callbacks.Callback):
         current_backend().synchronize()
         self._validated = time.perf_counter()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs):
         row = {name: float(value) for name, value in logs.items()} | {
             "epoch": epoch + 1,
             "train_seconds": self._trained - self._started,

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -41,7 +42,7 @@ class Checkpoint:
     def save(self, model: keras.Model, history: dict) -> None:
         """Saves the state of the model and the JSON `history`, and deletes weights of epochs that are not the best."""
         state = TrainingState.capture(model)
-        arrays = {f"variables {i}": array for i, array in enumerate(state.variables)}
+        arrays: dict[str, Any] = {f"variables {i}": array for i, array in enumerate(state.variables)}
         arrays |= {f"random {i}": array for i, array in enumerate(state.random)}
         text = np.array(json.dumps({"identity": self.identity, "history": history}))
         with atomic_write(self._state) as path:

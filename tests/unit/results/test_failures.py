@@ -67,7 +67,7 @@ def test_who_was_trained_though_its_parity_is_not_known_is_marked(results):
     metrics = RUN.result_path(results)
     metrics.parent.mkdir(parents=True)
     row = {"status": "completed", "error": "parity could not be computed: no memory; measured anyway"}
-    metrics.write_text(json.dumps(RUN.keys(CONFIG) | row | {"test_accuracy": 0.5, "resumptions": 0}))
+    metrics.write_text(json.dumps(RUN.key_columns(CONFIG) | row | {"test_accuracy": 0.5, "resumptions": 0}))
     found = tables.collect(CONFIG, results)
     assert not found["summaries"].set_index("backend").loc["torch", "parity_passed"].any()
     page = results_table(found["runs"], found["parity"], found["summaries"], CONFIG)
