@@ -163,10 +163,12 @@ def _load_samples(results: Results, manifest: dict, runs: pd.DataFrame) -> list[
     predicted: list[dict] = [{} for _ in images]
     names = dict(enumerate(manifest.get("class_names", [])))
     completed = runs[runs["status"] == "completed"].drop_duplicates(CONFIGURATION_KEYS)
-    for *keys, seed in completed[[*CONFIGURATION_KEYS, "seed"]].itertuples(index=False, name=None):
-        classes, probabilities = load_predictions(results.predictions(*keys, int(seed))) or ((), ())
+    rows = completed[[*CONFIGURATION_KEYS, "seed"]].itertuples(index=False, name=None)
+    for model, backend, execution, precision, seed in rows:
+        configuration = (model, backend, execution, precision)
+        classes, probabilities = load_predictions(results.predictions(*configuration, int(seed))) or ((), ())
         for by_configuration, top, probability in zip(predicted, classes, probabilities, strict=False):
-            by_configuration[tuple(keys)] = (names.get(int(top[0]), str(top[0])), float(probability[0]))
+            by_configuration[configuration] = (names.get(int(top[0]), str(top[0])), float(probability[0]))
     return [PredictedImage(*image, predictions) for image, predictions in zip(images, predicted, strict=True)]
 
 
