@@ -1,7 +1,7 @@
 """The failure policy: a job that fails becomes a row, a missing GPU or too little memory ends the process.
 
-A scheduler can repeat a process that failed on another machine; a job that fails by its config or by the code would fail
-again, so it is recorded and the command succeeds.
+A scheduler can repeat a process on another machine. A job that fails because of its config or code would fail again,
+so it is recorded and the command succeeds.
 """
 
 from vitbench.backends.process import choose_backend, is_machine_failure, start_backend

@@ -65,7 +65,9 @@ def _this_interpreter(scratch: str) -> type[AsyncKernelManager]:
     specification = KernelSpec(**get_kernel_dict(["--log-level=50"]) | {"env": environment})
 
     class ThisInterpreter(AsyncKernelManager):
-        kernel_spec = specification
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            return specification
 
         # Sockets in a directory that only this user can enter, rather than open ports.
         @default("transport")

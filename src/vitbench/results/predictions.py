@@ -12,8 +12,8 @@ TOP_CLASSES = 5
 def save_predictions(path: Path, logits: np.ndarray) -> None:
     """Saves the most probable classes of each image, the likeliest first, with their probabilities.
 
-    logits: float (n, classes). The file holds `classes`, int16 (n, k), and `probabilities`, float32 (n, k), where k is 5
-    or, if that is smaller, the number of classes.
+    logits: float (n, classes). The file holds `classes`, int16 (n, k), and `probabilities`, float32 (n, k), where k is
+    5 or, if that is smaller, the number of classes.
     """
     classes = np.argsort(-logits, axis=1, kind="stable")[:, :TOP_CLASSES]
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))  # shifted, so that none overflows

@@ -1,4 +1,4 @@
-"""Every table's columns: name, dtype, unit and description, in this one place. Readers, writers and docs derive from it."""
+"""Every table's columns: name, dtype, unit and description, in one place. Readers, writers and docs derive from it."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""sample: a few real steps of a model on a backend, from which the step estimate computes the cost of the experiment."""
+"""sample: a few real steps of a model on a backend, from which `estimate` computes the cost of the experiment."""
 
 import time
 

@@ -16,9 +16,9 @@ UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errn
 
 @contextmanager
 def hold_one_of(files: list[Path], purpose: str) -> Iterator[Path]:
-    """Holds the lock of one of `files` and yields that file; waits until one is free. `purpose` completes "waiting for".
+    """Holds the lock of one of `files` and yields that file; waits until one is free.
 
-    On a file system without locks nothing is held.
+    `purpose` completes the message "waiting for". On a file system without locks nothing is held.
     """
     lock, file = _acquire_one(files, purpose)
     try:

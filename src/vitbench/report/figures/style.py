@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from typing import Any, Literal
 
 import matplotlib
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -16,12 +18,12 @@ from vitbench.backends.registry import BACKENDS, backend_position, get_backend
 COLOURS = {name: get_backend(name).colour for name in BACKENDS}
 MARKERS = {name: get_backend(name).marker for name in BACKENDS}
 ALPHA = {"published": 0.4, "tuned": 1.0, "native": 0.0}  # of the inside of a bar
-DASH = {"published": (0, (2, 2)), "tuned": "-", "native": (0, (1, 1.5))}
+DASH: dict[str, Any] = {"published": (0, (2, 2)), "tuned": "-", "native": (0, (1, 1.5))}
 EXECUTIONS = list(ALPHA)
 TOO_LARGE = {"marker": "X", "markersize": 8}
 PAPER, INK, MUTED, RULE = "#fefefe", "#22262b", "#5b6470", "#dcdfe4"
 
-_STYLE = {
+_STYLE: dict = {
     "text.parse_math": False,  # a name may hold a dollar sign
     "font.size": 10.5,
     "axes.titlesize": 11.5,
@@ -72,12 +74,11 @@ def handles(backends: list[str]) -> list[Line2D]:
 
 
 def new_figure(narrow: bool, height: float) -> Figure:
-    figure = Figure(figsize=(_NARROW if narrow else _WIDE, height), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.09, w_pad=0.04)
-    return figure
+    layout = ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.04)
+    return Figure(figsize=(_NARROW if narrow else _WIDE, height), layout=layout)
 
 
-def legend(figure: Figure, handles: list[Line2D | Patch], narrow: bool) -> None:
+def legend(figure: Figure, handles: Sequence[Line2D | Patch], narrow: bool) -> None:
     columns = 2 if len(handles) > 4 else 3
     figure.legend(handles=handles, loc="outside upper left", ncols=columns if narrow else len(handles))
 
@@ -86,7 +87,7 @@ def add_note(axes: Axes, x: float, y: float, text: str, **options) -> None:
     axes.text(x, y, text, va="center", color=INK, fontsize=9.5, **options)
 
 
-def finish_axes(axes: Axes, grid: str) -> None:
+def finish_axes(axes: Axes, grid: Literal["x", "y"]) -> None:
     sns.despine(ax=axes, left=grid == "x", bottom=False)
     axes.grid(visible=True, axis=grid)
     axes.tick_params(length=0)

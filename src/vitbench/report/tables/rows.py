@@ -25,7 +25,7 @@ def condensed_table(rows: list[dict], caption: str, name: str, numeric: Iterable
 def group_configurations(runs: pd.DataFrame, config: Config) -> list[tuple[tuple, pd.DataFrame]]:
     """The runs by contestant in the config's order."""
     groups = list(runs.groupby(KEYS, sort=False))
-    return sorted(groups, key=lambda item: configuration_position(*item[0][:2], config))
+    return sorted(groups, key=lambda item: configuration_position(item[0][0], item[0][1], config))
 
 
 def configuration_position(model: str, backend_: str, config: Config) -> int:
