@@ -78,6 +78,12 @@ def test_every_path_in_a_document_exists(document):
 
 
 @each_document
+def test_every_python_script_in_a_document_exists(document):
+    scripts = {path for text in code(document) for path in re.findall(r"python (\S+\.py)\b", text)}
+    assert [path for path in scripts if not (REPOSITORY / path).exists()] == []
+
+
+@each_document
 def test_every_make_target_in_a_document_exists(document):
     named = {target for text in code(document) for target in re.findall(r"(?:^|[\s&;])make ([a-z][a-z-]*)", text)}
     assert named - make_targets() == set()
