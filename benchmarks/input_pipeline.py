@@ -1,9 +1,10 @@
-"""How much of a training step is spent on input_pipeline: python benchmarks/input_pipeline.py [full|demo] [batch size]
+"""How much of a training step the input pipeline takes: python benchmarks/input_pipeline.py [full|demo] [batch size]
 
-For each backend, in a process of its own: seconds per step of the ViT, and of a model that does next to nothing (one
-weight per channel and class) with the same batches. What the second takes is input_pipeline and Keras' own loop, so its share
-of the first is an upper bound for what input_pipeline costs. Beside it the same small model fed with whole arrays instead of
-`input_pipeline.Batches`, to see what drawing the batches ourselves costs.
+Measures seconds per step on each backend, in a process of its own, for the ViT and for a model that computes next to
+nothing (one weight per channel and class), with the same batches. The step of the small model consists of the input
+pipeline and Keras' own loop, so its share of the ViT's step is an upper bound for the cost of the input pipeline. The
+small model is also trained on whole arrays instead of `vitbench.data.batches.Batches`, which shows what drawing the
+batches ourselves costs.
 """
 
 import statistics
@@ -16,13 +17,13 @@ from vitbench.config.loading import load_config
 from vitbench.config.schema import BACKENDS, Config
 from vitbench.system.subprocesses import run_in_subprocess
 
-ROUNDS = 3
+REPETITIONS = 3
 STEPS = {"full": 3, "demo": 60}
 NEXT_TO_NOTHING_STEPS = 200
 
 
 def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
-    """Seconds per step, by what was fed and to what, one value per round."""
+    """Seconds per step by model and kind of input, one value per repetition."""
     from vitbench.backends.process import current_backend, start_backend
     from vitbench.execution.assemble import assemble
 
@@ -50,35 +51,35 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
     def in_batches(n):
         return Batches(images, labels, batch_size, seed=0, steps=n)
 
-    found = {"vit": [], "nothing": [], "nothing, arrays": []}
+    times = {"vit": [], "nothing": [], "nothing, arrays": []}
     time_first_step(vit, in_batches(1))
     time_first_step(nothing, in_batches(1))
     n = NEXT_TO_NOTHING_STEPS
     whole = images[: n * batch_size], labels[: n * batch_size]
-    for round_ in range(ROUNDS + 1):
-        clocks = {name: BlockClock() for name in found}
+    for repetition in range(REPETITIONS + 1):
+        clocks = {name: BlockClock() for name in times}
         vit.fit(in_batches(steps), verbose=0, shuffle=False, callbacks=[clocks["vit"]])
         nothing.fit(in_batches(n), verbose=0, shuffle=False, callbacks=[clocks["nothing"]])
         nothing.fit(*whole, batch_size=batch_size, verbose=0, shuffle=True, callbacks=[clocks["nothing, arrays"]])
-        if round_:  # the first one warms up
+        if repetition:  # the first one warms up
             for name, clock in clocks.items():
                 taken = steps if name == "vit" else len(whole[0]) / batch_size if "arrays" in name else n
-                found[name].append(clock.seconds[0] / taken)
-    return found
+                times[name].append(clock.seconds[0] / taken)
+    return times
 
 
 def main(size: str = "full", batch_size: str = "64") -> None:
     root = Path(__file__).parents[1]
     preset = [root / "workflow" / "presets" / "demo.yaml"] if size == "demo" else []
     config = load_config([root / "config.yaml", *preset])
-    print(f"{size} size, batch {batch_size}: median over {ROUNDS} rounds, ms per step")
-    print(f"{'backend':12}{'ViT':>10}{'input_pipeline, at most':>18}{'share':>9}{'fed as arrays':>15}")
+    print(f"{size} size, batch {batch_size}: median over {REPETITIONS} repetitions, ms per step")
+    print(f"{'backend':12}{'ViT':>10}{'pipeline, at most':>18}{'share':>9}{'whole arrays':>15}")
     for backend in BACKENDS:
-        found = run_in_subprocess(measure, (backend, config, int(batch_size), STEPS[size]), float("inf"))
-        if "error" in found:
-            print(f"{backend:12}{found['error']}")
+        outcome = run_in_subprocess(measure, (backend, config, int(batch_size), STEPS[size]), float("inf"))
+        if "error" in outcome:
+            print(f"{backend:12}{outcome['error']}")
             continue
-        vit, nothing, arrays = (1000 * statistics.median(seconds) for seconds in found.values())
+        vit, nothing, arrays = (1000 * statistics.median(seconds) for seconds in outcome.values())
         print(f"{backend:12}{vit:10.1f}{nothing:18.2f}{nothing / vit:9.2%}{arrays:15.2f}")
 
 
