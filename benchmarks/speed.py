@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 
-from vitbench.analysis import statistics
+from vitbench.analysis.speeds import speed_interval
 from vitbench.config.schema import BACKENDS
 
 SHARES = ("input_seconds_share", "host_seconds_share", "compute_seconds_share")
@@ -45,7 +45,7 @@ def main(root: str = "results/speed") -> None:
 
 def compared(a: dict, b: dict) -> str:
     speeds = [np.array([block["images"] / block["seconds"] for block in row["blocks"]]) for row in (a, b)]
-    low, high = (np.exp(bound) for bound in statistics.speed_interval(*speeds, 0.95))
+    low, high = (np.exp(bound) for bound in speed_interval(*speeds, 0.95))
     ratio = np.median(speeds[0]) / np.median(speeds[1])
     return f"{ratio:.2f} | {low:.2f} to {high:.2f} | {a['first_step_seconds'] / b['first_step_seconds']:.2f}"
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from vitbench.analysis.load import COLUMNS
-from vitbench.analysis.statistics import compare_backend_speeds, summarize_accuracies
+from vitbench.analysis.speeds import compare_backend_speeds
+from vitbench.analysis.statistics import summarize_accuracies
 from vitbench.config.schema import Config
 from vitbench.results.paths import Results
 from vitbench.results.predictions import save_predictions

@@ -1,28 +1,44 @@
-"""What a start costs before the first image is trained at full speed, and after how many epochs it has paid off."""
+"""What a startup costs and after how many epochs it has paid off; and when the commands of an experiment ran."""
 
 import pandas as pd
 
-COLD = ["import_seconds", "build_seconds", "first_step_seconds"]
-KEYS = ["model", "precision", "batch_size"]
+STARTUP_COLUMNS = ["import_seconds", "build_seconds", "first_step_seconds"]
+PAUSE_SECONDS = 600  # a longer gap is between two calls of the workflow
 
 
 def startup_costs(throughput: pd.DataFrame, train_images: int | None) -> pd.DataFrame:
-    """A row per completed training measurement of a Keras execution, with three more columns.
+    """A row per completed training measurement of a Keras execution mode, with three more columns.
 
-    startup_seconds: import, build and first step. epoch_seconds: one pass over `train_images` in steady state.
-    break_even_epochs: of the same model, precision and batch size, the one with the least cold cost is the yardstick;
-    after so many epochs this one has made up for its dearer start. 0 for the yardstick and for what starts as cheaply,
-    infinite for what is not faster either, null where the number of images is not known.
+    startup_seconds: import, build and first step.
+    epoch_seconds: one pass over `train_images` in the steady state.
+    break_even_epochs: the number of epochs after which the measurement has made up for its longer startup, compared
+        with the shortest startup of the same model, precision and batch size. 0 for an equally short startup, infinite
+        if its epochs are not faster, and null if the number of images is not known.
     """
-    known = (throughput["phase"] == "train") & (throughput["status"] == "completed")
-    found = throughput[known & (throughput["execution"] != "native")].dropna(subset=COLD).copy()
-    found["startup_seconds"] = found[COLD].sum(axis=1)
-    found["epoch_seconds"] = (train_images or float("nan")) / found["images_per_second"]
-    found["break_even_epochs"] = float("nan")
-    for _, group in found.groupby(KEYS):
-        yardstick = group.loc[group["startup_seconds"].idxmin()]
-        dearer = group["startup_seconds"] - yardstick["startup_seconds"]
-        saved = yardstick["epoch_seconds"] - group["epoch_seconds"]
-        epochs = (dearer / saved).where(saved > 0, float("inf")).where(dearer > 0, 0.0)
-        found.loc[group.index, "break_even_epochs"] = epochs.where(saved.notna())
-    return found
+    is_chosen = (throughput["phase"] == "train") & (throughput["status"] == "completed")
+    rows = throughput[is_chosen & (throughput["execution"] != "native")].dropna(subset=STARTUP_COLUMNS).copy()
+    rows["startup_seconds"] = rows[STARTUP_COLUMNS].sum(axis=1)
+    rows["epoch_seconds"] = (train_images or float("nan")) / rows["images_per_second"]
+    rows["break_even_epochs"] = float("nan")
+    for _, group in rows.groupby(["model", "precision", "batch_size"]):
+        shortest = group.loc[group["startup_seconds"].idxmin()]
+        longer = group["startup_seconds"] - shortest["startup_seconds"]
+        saved = shortest["epoch_seconds"] - group["epoch_seconds"]
+        epochs = (longer / saved).where(saved > 0, float("inf")).where(longer > 0, 0.0)
+        rows.loc[group.index, "break_even_epochs"] = epochs.where(saved.notna())
+    return rows
+
+
+def busy_and_idle_seconds(jobs: pd.DataFrame) -> tuple[float, float]:
+    """Seconds in which at least one job ran, and seconds between jobs in which none did, without long pauses."""
+    starts, ends = (pd.to_datetime(jobs[column], format="ISO8601") for column in ("started_at", "finished_at"))
+    spans = sorted(zip(starts, ends, strict=True))
+    if not spans:
+        return 0.0, 0.0
+    busy, idle, latest = 0.0, 0.0, spans[0][0]
+    for start, end in spans:
+        gap = (start - latest).total_seconds()
+        idle += gap if 0 < gap <= PAUSE_SECONDS else 0.0
+        busy += max(0.0, (end - max(start, latest)).total_seconds())
+        latest = max(latest, end)
+    return busy, idle

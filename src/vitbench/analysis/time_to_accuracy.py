@@ -1,54 +1,55 @@
-"""How long a run takes to become accurate: validation accuracy over wall time, and when it reaches a target."""
+"""How long a run takes to become accurate: validation accuracy over wall time, and the time to a target."""
 
 import math
 
 import pandas as pd
 
-CONTESTANT = ["model", "backend", "execution", "precision"]
-RUN = [*CONTESTANT, "seed"]
+from vitbench.results.schema import CONFIGURATION_KEYS
+
+RUN_KEYS = [*CONFIGURATION_KEYS, "seed"]
 
 
 def add_wall_seconds(epochs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """tables/epochs of completed runs, with wall_seconds: from the start of the run's process to each epoch's end.
+    """tables/epochs of completed runs with wall_seconds, from the start of the run's process to each epoch's end.
 
-    Import, first step, training and validation are in it; the second start of a resumed run, evaluation and the writing
-    of checkpoints are not.
+    It includes import, first step, training and validation. It does not include the second startup of a resumed run,
+    the test, and the writing of checkpoints.
     """
-    runs = runs[runs["status"] == "completed"].drop_duplicates(RUN)
-    cold = runs.assign(cold=runs["import_seconds"].fillna(0) + runs["first_step_seconds"].fillna(0))[[*RUN, "cold"]]
-    found = epochs.merge(cold, on=RUN, validate="many_to_one").sort_values("epoch", kind="stable")
-    by_run = (found["train_seconds"] + found["validation_seconds"]).astype(float).groupby([found[key] for key in RUN])
-    return found.assign(wall_seconds=found["cold"] + by_run.cumsum()).drop(columns="cold")
+    runs = runs[runs["status"] == "completed"].drop_duplicates(RUN_KEYS)
+    startup = runs["import_seconds"].fillna(0) + runs["first_step_seconds"].fillna(0)
+    startup_by_run = runs.assign(startup=startup)[[*RUN_KEYS, "startup"]]
+    timed = epochs.merge(startup_by_run, on=RUN_KEYS, validate="many_to_one").sort_values("epoch", kind="stable")
+    epoch_seconds = (timed["train_seconds"] + timed["validation_seconds"]).astype(float)
+    by_run = epoch_seconds.groupby([timed[key] for key in RUN_KEYS])
+    return timed.assign(wall_seconds=timed["startup"] + by_run.cumsum()).drop(columns="startup")
 
 
-def target_accuracies(timed: pd.DataFrame, wanted: float | None) -> dict[str, float]:
-    """Model → the validation accuracy (0–1) to reach: `wanted`, or the highest whole percent that all runs reach.
+def target_accuracies(timed: pd.DataFrame, configured: float | None) -> dict[str, float]:
+    """Model → target validation accuracy (0–1): the configured one, or the highest whole percent that all runs reach.
 
-    timed: as `over_time` makes it.
+    timed: as `add_wall_seconds` returns it.
     """
-    if wanted is not None:
-        return dict.fromkeys(timed["model"].unique(), wanted)
-    reached = timed.groupby(RUN)["val_accuracy"].max().groupby("model").min()
-    return {model: math.floor(100 * best + 1e-9) / 100 for model, best in reached.dropna().items()}
+    if configured is not None:
+        return dict.fromkeys(timed["model"].unique(), configured)
+    highest = timed.groupby(RUN_KEYS)["val_accuracy"].max().groupby("model").min()
+    return {model: math.floor(100 * best + 1e-9) / 100 for model, best in highest.dropna().items()}
 
 
-def time_to_target(timed: pd.DataFrame, wanted: dict[str, float]) -> pd.DataFrame:
-    """A row per contestant: target, runs, runs that reached it, and of those the medians of epochs and wall seconds.
+def time_to_target(timed: pd.DataFrame, targets: dict[str, float]) -> pd.DataFrame:
+    """A row per configuration: target, runs, runs that reached it, and their median epochs and wall seconds.
 
-    timed: as `over_time` makes it. seconds_least and seconds_largest are over the runs that reached it.
+    timed: as `add_wall_seconds` returns it. seconds_least, seconds_largest: over the runs that reached the target.
     """
     rows = []
-    for keys, group in timed.groupby(CONTESTANT, sort=False):
-        target = wanted.get(keys[0])
+    for keys, group in timed.groupby(CONFIGURATION_KEYS, sort=False):
+        target = targets.get(keys[0])
         if target is None:
             continue
         first = group[group["val_accuracy"] >= target].sort_values("epoch").groupby("seed").first()
         seconds = first["wall_seconds"]
-        rows.append(
-            dict(zip(CONTESTANT, keys, strict=True))
-            | {"target": target, "runs": group["seed"].nunique(), "reached": len(first)}
-            | {"epochs": first["epoch"].median(), "seconds": seconds.median()}
-            | {"seconds_least": seconds.min(), "seconds_largest": seconds.max()}
-        )
+        row = dict(zip(CONFIGURATION_KEYS, keys, strict=True))
+        row |= {"target": target, "runs": group["seed"].nunique(), "reached": len(first)}
+        row |= {"epochs": first["epoch"].median(), "seconds": seconds.median()}
+        rows.append(row | {"seconds_least": seconds.min(), "seconds_largest": seconds.max()})
     columns = ["target", "runs", "reached", "epochs", "seconds", "seconds_least", "seconds_largest"]
-    return pd.DataFrame(rows, columns=[*CONTESTANT, *columns])
+    return pd.DataFrame(rows, columns=[*CONFIGURATION_KEYS, *columns])

@@ -7,8 +7,8 @@ from dataclasses import astuple
 import numpy as np
 import pandas as pd
 
-from vitbench.analysis import statistics
 from vitbench.analysis.load import load_blocks
+from vitbench.analysis.speeds import median_interval
 from vitbench.analysis.statistics import compare_backends, summarize_accuracies
 from vitbench.config.schema import Config
 from vitbench.results.failures import find_failure
@@ -94,6 +94,7 @@ def _found(config: Config, results: Results, job: Job) -> dict:
     if job.result_path(results).exists():
         return read_json(job.result_path(results))
     failure = find_failure(config, results, job)
+    assert failure is not None, "a job without a result has failed"
     return job.key_columns(config) | {"status": failure.status, "error": failure.error}
 
 
@@ -124,7 +125,7 @@ def _throughput(config: Config, results: Results, timings: list[Job]) -> pd.Data
         keys = job.key_columns(config) | {k: found.get(k) for k in ("status", "device", "config_sha256", "error")}
         for measured in found.get("measurements") or [{}]:
             speeds = np.array([block["images"] / block["seconds"] for block in measured.get("blocks", [])])
-            low, high = statistics.median_interval(speeds, config.statistics.confidence)
+            low, high = median_interval(speeds, config.statistics.confidence)
             interval = {"images_per_second_ci_low": low, "images_per_second_ci_high": high}
             rows.append(keys | measured | interval)
     return pd.DataFrame(rows, columns=COLUMNS["throughput"])
@@ -134,7 +135,9 @@ def _confusions(results: Results, runs: pd.DataFrame) -> pd.DataFrame:
     """The pairs of classes that each contestant confuses most, over all its completed runs."""
     rows, by = [], COLUMNS["confusions"][:5]
     for keys, group in runs[runs["status"] == "completed"].groupby(by, sort=False):
-        found = [load_predictions(results.predictions(*keys[1:], seed)) for seed in group["seed"]]
+        _, model, backend, execution, precision = keys
+        paths = [results.predictions(model, backend, execution, precision, seed) for seed in group["seed"]]
+        found = [load_predictions(path) for path in paths]
         if predicted := [classes[:, 0] for classes, _ in filter(None, found)]:
             labels = np.tile(np.load(results.labels("test")), len(predicted))
             names = read_json(results.manifest)["class_names"]

@@ -9,7 +9,6 @@ import pytest
 from scipy import stats
 
 from helpers import fake_results
-from vitbench.analysis import statistics
 from vitbench.analysis.comparison import (
     compare_accuracies,
     compare_environments,
@@ -21,6 +20,7 @@ from vitbench.analysis.comparison import (
     load_both,
     measured_in_one,
 )
+from vitbench.analysis.statistics import compare_unpaired
 from vitbench.config.schema import Statistics
 from vitbench.report.comparison import describe_excluded, describe_unmatched, summarize_comparison
 from vitbench.results.paths import Results
@@ -146,7 +146,7 @@ def test_speeds_whose_blocks_are_gone_are_shown_without_a_verdict(a, tmp_path):
 
 
 def test_what_is_no_experiment_is_refused(a, tmp_path):
-    with pytest.raises(UserError, match=r"nowhere: there are no tables in it; it should be results/<experiment>"):
+    with pytest.raises(UserError, match=r"nowhere holds no tables; it should be results/<experiment>"):
         load_both(a, tmp_path / "nowhere")
 
 
@@ -159,7 +159,7 @@ def test_two_of_one_name_are_told_apart_by_their_paths(tmp_path):
 def test_unpaired_runs_are_compared_as_scipy_does(sizes):
     random = np.random.default_rng(0)
     a, b = random.normal(0.9, 0.02, sizes[0]), random.normal(0.88, 0.05, sizes[1])
-    found, expected = statistics.compare_unpaired(a, b, Statistics()), stats.ttest_ind(a, b, equal_var=False)
+    found, expected = compare_unpaired(a, b, Statistics()), stats.ttest_ind(a, b, equal_var=False)
     assert found["p_value"] == pytest.approx(expected.pvalue)
     assert (found["ci_low"], found["ci_high"]) == pytest.approx(tuple(expected.confidence_interval(0.95)))
     shifted = [
@@ -170,5 +170,5 @@ def test_unpaired_runs_are_compared_as_scipy_does(sizes):
 
 
 def test_one_run_is_no_comparison():
-    found = statistics.compare_unpaired(np.array([0.9]), np.array([0.8, 0.7]), Statistics())
+    found = compare_unpaired(np.array([0.9]), np.array([0.8, 0.7]), Statistics())
     assert found["n"] == 1 and "p_value" not in found

@@ -2,8 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vitbench.analysis.startup import startup_costs
-from vitbench.analysis.timeline import busy_and_idle_seconds
+from vitbench.analysis.startup import busy_and_idle_seconds, startup_costs
 
 
 def measured(backend: str, cold: float, images_per_second: float, **changes) -> dict:

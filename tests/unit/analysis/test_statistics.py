@@ -3,17 +3,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from vitbench.analysis.power import power_of_difference, power_of_equivalence, seeds_needed
+from vitbench.analysis.speeds import compare_block_speeds, speed_interval
 from vitbench.analysis.statistics import (
     add_required_seeds,
     add_verdicts,
     adjust_p_values,
     compare_backends,
-    compare_block_speeds,
     compare_paired,
-    power_of_difference,
-    power_of_equivalence,
-    seeds_needed,
-    speed_interval,
     summarize,
 )
 from vitbench.config.schema import Statistics
@@ -25,6 +22,12 @@ BLOCK_COLUMNS = "experiment model backend execution precision phase batch_size i
 NO_RUNS = pd.DataFrame(columns=RUN_COLUMNS)
 NO_BLOCKS = pd.DataFrame(columns=BLOCK_COLUMNS)
 BASE = np.array([0.50, 0.52, 0.51, 0.53, 0.49])
+
+
+@pytest.fixture(autouse=True)
+def no_garbage_collection(monkeypatch):
+    """statsmodels collects garbage at each of its corrections, 60 ms for each of the many simulated families here."""
+    monkeypatch.setattr("gc.collect", lambda *_: 0)
 
 
 def verdict(a: np.ndarray, b: np.ndarray) -> str:

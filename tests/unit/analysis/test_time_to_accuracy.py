@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from helpers import fake_results
-from vitbench.analysis.time_to_accuracy import CONTESTANT, add_wall_seconds, target_accuracies, time_to_target
+from vitbench.analysis.time_to_accuracy import add_wall_seconds, target_accuracies, time_to_target
+from vitbench.results.schema import CONFIGURATION_KEYS
 
 KEYS = {"model": "vit", "backend": "jax", "execution": "tuned", "precision": "float32"}
 
@@ -70,7 +71,7 @@ def test_every_contestant_of_made_up_tables_has_a_row():
     assert len(timed) == len(tables["epochs"])
     found = time_to_target(timed, target_accuracies(timed, None))
     assert (found["reached"] == found["runs"]).all()
-    assert len(found) == tables["epochs"].drop_duplicates(CONTESTANT).shape[0]
+    assert len(found) == tables["epochs"].drop_duplicates(CONFIGURATION_KEYS).shape[0]
 
 
 def test_no_epochs_no_rows():
