@@ -103,16 +103,20 @@ def test_a_step_imports_nothing_that_its_environment_was_not_asked_to_hold(step)
     extras = ["report"] if step in ("tables", "report") else ["keras", "jax-cpu", "torch-cpu", "tensorflow-cpu"]
     asked = {name.removesuffix("-cpu") for name in direct(*extras)}
     belongs_to = importlib.metadata.packages_distributions()
-    imported = {name for file in source_files(f"vitbench.steps.{step}") for name in imports(Path(file))}
+    files = [Path(file) for file in source_files(f"vitbench.steps.{step}")]
+    # The report calls no method of a backend that imports its framework, so there only the imports of modules count.
+    when_imported = [file for file in files if extras == ["report"] and file.parent.name == "backends"]
+    imported = {name for file in files for name in imports(file, module_level=file in when_imported)}
     of_jobs = {"pynvml"} if extras == ["report"] else set()  # what a job says of its GPU; no table is a job
     foreign = imported - sys.stdlib_module_names - {"vitbench"} - of_jobs
     unasked = [n for n in foreign if not asked & {canonicalize_name(d).removesuffix("-cpu") for d in belongs_to[n]}]
     assert sorted(unasked) == []
 
 
-def imports(file: Path) -> set[str]:
-    """The first parts of the names of all modules that a file imports, anywhere in it."""
-    nodes = list(ast.walk(ast.parse(file.read_text())))
+def imports(file: Path, module_level: bool = False) -> set[str]:
+    """The first parts of the names of the modules that a file imports, anywhere in it or at module level only."""
+    tree = ast.parse(file.read_text())
+    nodes = tree.body if module_level else list(ast.walk(tree))
     named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     named += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
     return {name.split(".")[0] for name in named}
