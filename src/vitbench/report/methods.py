@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from vitbench.analysis.timeline import PAUSE_SECONDS, busy_and_idle_seconds
+from vitbench.analysis.startup import PAUSE_SECONDS, busy_and_idle_seconds
 from vitbench.config.schema import Config
 from vitbench.config.training import Training
 from vitbench.formatting import format_count, format_number, format_percent, format_share, join_words

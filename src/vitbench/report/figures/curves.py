@@ -1,11 +1,13 @@
 """What happens over time: epochs, wall time, and the jobs of an experiment."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from vitbench.analysis.timeline import busy_and_idle_seconds
+from vitbench.analysis.startup import busy_and_idle_seconds
 from vitbench.formatting import format_number, format_share
 from vitbench.report.figures import style
 from vitbench.report.figures.style import (
@@ -39,7 +41,8 @@ def learning_curves(epochs: pd.DataFrame, narrow: bool = False) -> Drawn:
     groups, columns = group_panels(epochs), 1 if narrow else 2
     figure = new_figure(narrow, 2.7 * len(groups) * (2 // columns) + 0.6)
     panels = iter(figure.subplots(len(groups) * 2 // columns, columns, squeeze=False).ravel())
-    told, dashed = [], (0, (3, 1.5))
+    told: list[str] = []
+    dashed: Any = (0, (3, 1.5))
     for title, frame in groups:
         for metric, words in (("loss", "loss"), ("top5_accuracy", "top-5 accuracy")):
             axes = next(panels)
@@ -54,7 +57,8 @@ def learning_curves(epochs: pd.DataFrame, narrow: bool = False) -> Drawn:
             axes.set(title=f"{title}: {words}", xlabel="epoch")
             axes.locator_params(axis="x", integer=True, nbins=6, min_n_ticks=1)
             finish_axes(axes, grid="y")
-    styles = [Line2D([], [], color=INK, linestyle=d, label=w) for w, d in (("training", dashed), ("validation", "-"))]
+    dashes: dict[str, Any] = {"training": dashed, "validation": "-"}
+    styles = [Line2D([], [], color=INK, linestyle=dash, label=split) for split, dash in dashes.items()]
     style.legend(figure, [*style.handles(order_backends(epochs["backend"])), *styles], narrow)
     return figure, f"Learning curves. {'; '.join(told)}."
 
@@ -99,8 +103,9 @@ def _curve(axes: Axes, frame: pd.DataFrame, column: str, backend: str, dash, wid
     style, seeds = backend_style(backend) | {"linestyle": dash}, frame["seed"].nunique()
     mean = _mean(frame, [over, column])
     if 1 < seeds <= MOST_LINES:
+        thin: dict = style | {"marker": None, "linewidth": 0.7, "alpha": 0.45}
         for _, one in frame.groupby("seed"):
-            axes.plot(one[over], one[column], **style | {"marker": None}, linewidth=0.7, alpha=0.45)
+            axes.plot(one[over], one[column], **thin)
     elif seeds > 1:
         by_epoch = frame.groupby("epoch")[column]
         low, high = (bound.reindex(mean.index) for bound in (by_epoch.min(), by_epoch.max()))
