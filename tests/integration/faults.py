@@ -4,22 +4,15 @@ import keras
 from keras import ops
 
 from vitbench.data.batches import Batches
-from vitbench.execution.workload import load_initial_weights
 from vitbench.models import registry, vit
 from vitbench.models.vit import PatchEncoder, Patches
-from vitbench.parity import quantities
+from vitbench.parity import comparison
 from vitbench.parity.quantities import make_deterministic
-from vitbench.steps import init
 from vitbench.training import optimizers
 from vitbench.training.optimizers import keras_weight_decay
 
-BUILD, LOAD, STILL, ITEM, PATCHES = (
-    vit.build,
-    load_initial_weights,
-    make_deterministic,
-    Batches.__getitem__,
-    Patches.call,
-)
+BUILD, ITEM, PATCHES = vit.build, Batches.__getitem__, Patches.call
+LOAD = keras.Model.load_weights
 DECAY, LOSS = keras_weight_decay, keras.losses.SparseCategoricalCrossentropy
 
 
@@ -43,9 +36,9 @@ def positions_shifted(layer, patches):
     return layer.projection(patches) + layer.position_embedding(positions)
 
 
-def load_with_a_transposed_kernel(parts, *arguments):
-    LOAD(parts, *arguments)
-    kernel = next(w for w in parts.classifier.weights if w.path == "block0_attention/query/kernel")
+def load_with_a_transposed_kernel(model, *arguments):
+    LOAD(model, *arguments)
+    kernel = next(w for w in model.weights if w.path == "block0_attention/query/kernel")
     kernel.assign(ops.convert_to_numpy(kernel).transpose(2, 1, 0).copy())
 
 
@@ -58,8 +51,8 @@ def decay_twice(optimizer):
     return 2 * DECAY(optimizer)
 
 
-def still_but_for_one_dropout(parts):
-    parts = STILL(parts)
+def make_deterministic_except_one_dropout(parts):
+    parts = make_deterministic(parts)
     parts.classifier.get_layer("block1_mlp_dropout0").rate = 0.1
     return parts
 
@@ -73,9 +66,9 @@ PLANTED: dict[str, tuple[object, str, object]] = {
     "epsilon 1e-3": (registry, "BUILDERS", {"vit": build_with_another_epsilon}),
     "patches in column order": (Patches, "call", patches_in_column_order),
     "positions shifted by one": (PatchEncoder, "call", positions_shifted),
-    "one transposed kernel": (init, "load", load_with_a_transposed_kernel),
+    "one transposed kernel": (keras.Model, "load_weights", load_with_a_transposed_kernel),
     "softmax before the loss": (keras.losses, "SparseCategoricalCrossentropy", SoftmaxBeforeTheLoss),
-    "weight decay applied twice": (optimizers, "decay_per_learning_rate", decay_twice),
-    "a dropout left on": (quantities, "still", still_but_for_one_dropout),
+    "weight decay applied twice": (optimizers, "keras_weight_decay", decay_twice),
+    "a dropout left on": (comparison, "make_deterministic", make_deterministic_except_one_dropout),
     "one batch swapped": (Batches, "__getitem__", with_two_batches_swapped),
 }

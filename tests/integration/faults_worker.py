@@ -54,4 +54,4 @@ def _compared_with(reference: str, config: Config) -> Config:
 
 if __name__ == "__main__":
     phases = {"init": make_init, "reference": be_reference, "gate": pass_gate}
-    phases[sys.argv[1]](loading.load([Path(sys.argv[2])]), Path(sys.argv[3]), os.environ["KERAS_BACKEND"])
+    phases[sys.argv[1]](loading.load_config([Path(sys.argv[2])]), Path(sys.argv[3]), os.environ["KERAS_BACKEND"])

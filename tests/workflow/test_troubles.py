@@ -131,7 +131,9 @@ def test_a_backend_whose_job_is_killed_stops_no_other_and_the_report_is_made(pro
         table = pd.read_parquet(killed / "tables" / f"{name}.parquet").set_index("backend")
         assert set(table.loc[["jax"], "status"]) == {"completed"}
         assert set(table.loc[["torch"], "status"]) == {"failed"}
-        assert set(table.loc[["torch"], "error"]) == {"parity left no result; the last line of its log: about to be killed"}
+        assert set(table.loc[["torch"], "error"]) == {
+            "parity left no result; the last line of its log: about to be killed"
+        }
     (failure,) = pd.read_parquet(killed / "tables" / "failures.parquet").to_dict("records")
     assert (failure["step"], failure["names"]) == ("parity", "deadly · torch")
     assert "about to be killed" in (killed / "report.html").read_text()

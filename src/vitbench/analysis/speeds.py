@@ -59,8 +59,8 @@ def speed_interval(a: np.ndarray, b: np.ndarray, confidence: float) -> tuple[np.
     """The interval of the logarithm of median(a) ÷ median(b); blocks are along the last axis.
 
     Percentiles of the bootstrap distribution (Efron 1979, The Annals of Statistics 7, 1–26). Intervals of medians have
-    their nominal coverage for five blocks and more. Those of means would cover 0.87 instead of 0.95 for five blocks, and
-    0.79 for three.
+    their nominal coverage for five blocks and more. Those of means would cover 0.87 instead of 0.95 for five blocks,
+    and 0.79 for three.
     """
     return _bootstrap((a, b), lambda a, b, axis: np.log(np.median(a, axis) / np.median(b, axis)), confidence)
 

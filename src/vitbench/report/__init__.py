@@ -1,1 +1,1 @@
-"""TODO."""
+"""Findings become a page: summary, tables, figures and their HTML."""

@@ -1,4 +1,4 @@
-"""What the report on two experiments holds: its sentences, and its tables."""
+"""The report that compares two experiments: its sentences and its tables."""
 
 import pandas as pd
 
@@ -14,195 +14,209 @@ from vitbench.formatting import (
 )
 from vitbench.report.html import Html, abbreviate, render_table
 from vitbench.report.summary import PHASES, main_model
-from vitbench.report.tables.rows import KEYS, condensed_table, configuration_cells, format_signed
+from vitbench.report.tables.rows import condensed_table, configuration_cells, format_signed
+from vitbench.results.schema import CONFIGURATION_KEYS
+
+Names = tuple[str, str]  # of the two experiments
 
 
 def summarize_comparison(
-    names: tuple[str, str],
+    names: Names,
     speeds: pd.DataFrame,
     accuracies: pd.DataFrame,
     differences: tuple[pd.DataFrame, pd.DataFrame],
     same_images: bool,
     config: Config,
 ) -> list[str]:
-    """Which speeds and accuracies of the second experiment, whose config it is, really differ from the first's.
+    """Which speeds and accuracies of the second experiment differ from the first one's, and what else differs.
 
-    Then how many of all measurements do, and what else differs.
+    differences: the settings and the recorded values that differ. config: of the second experiment.
     """
-    settings, properties = (format_count(len(table), noun) for table, noun in zip(differences, _NOUNS, strict=True))
+    settings, properties = (len(table) for table in differences)
     return [
-        _of_speeds(names, speeds, config),
-        *_of_all(speeds),
-        _of_accuracies(names, accuracies, same_images),
-        f"{settings} of the config and {properties} of hardware or software differ; whatever differs here may be why.",
+        _summarize_main_speeds(names, speeds, config),
+        *_count_speed_verdicts(speeds),
+        _summarize_accuracies(names, accuracies, same_images),
+        f"{format_count(settings, 'setting')} of the config and {format_count(properties, 'recorded value')} of "
+        "hardware or software differ.",
     ]
 
 
-_NOUNS = ("setting", "recorded value")
-
-
-def _of_speeds(names: tuple[str, str], speeds: pd.DataFrame, config: Config) -> str:
-    """Of the main model, as it is meant to be used: the tuned execution, the config's precision and batch size."""
+def _summarize_main_speeds(names: Names, speeds: pd.DataFrame, config: Config) -> str:
+    """Of the main model: the tuned execution mode, the first precision and the batch size of the config."""
     model = main_model(config)
-    found = speeds[speeds["model"] == model]
-    for key, wanted in (
+    rows = speeds[speeds["model"] == model]
+    for key, preferred in (
         ("execution", ["tuned", "published"]),
         ("precision", config.precisions),
-        ("batch_size", [config.training.batch_size, *sorted(found["batch_size"].unique(), reverse=True)]),
+        ("batch_size", [config.training.batch_size, *sorted(rows["batch_size"].unique(), reverse=True)]),
     ):
-        there = next((value for value in wanted if (found[key] == value).any()), None)
-        found = found[found[key] == there]
-    if found.empty:
+        value = next((value for value in preferred if (rows[key] == value).any()), None)
+        rows = rows[rows[key] == value]
+    if rows.empty:
         return f"No speed of {model} was measured in both {names[0]} and {names[1]}."
     clauses = []
     for phase, what in PHASES.items():
-        said: dict[str, list[str]] = {}
-        rows = found[found["phase"] == phase].sort_values("verdict", key=lambda v: v.map(_certainty), kind="stable")
-        for row in rows.itertuples():
-            said.setdefault(_how_fast(row), []).append(row.backend)
-        clauses += [f"{what} {join_words([f'{how} on {join_words(on)}' for how, on in said.items()])}"] if said else []
-    which = model if len(config.precisions) == 1 else f"{model} in {found['precision'].iloc[0]}"
-    return f"In {names[1]}, compared with {names[0]}, {which} is: in {'; in '.join(clauses)}."
+        by_result: dict[str, list[str]] = {}
+        of_phase = rows[rows["phase"] == phase].sort_values(
+            "verdict", key=lambda v: v.map(_rank_verdict), kind="stable"
+        )
+        for row in of_phase.itertuples():
+            by_result.setdefault(_describe_speed(row), []).append(row.backend)
+        results = [f"{result} on {join_words(backends)}" for result, backends in by_result.items()]
+        clauses += [f"{what} is {join_words(results)}"] if results else []
+    subject = model if len(config.precisions) == 1 else f"{model} in {rows['precision'].iloc[0]}"
+    return f"In {names[1]}, compared with {names[0]}, for {subject}: {'; '.join(clauses)}."
 
 
-def _certainty(verdict: str) -> int:
-    """What is decided comes first."""
+def _rank_verdict(verdict: str) -> int:
+    """Decided verdicts first."""
     return 0 if verdict.startswith("different") else 1 if verdict == "equivalent" else 2
 
 
-def _how_fast(row) -> str:
+def _describe_speed(row) -> str:
     if row.verdict == "equivalent":
-        return "as fast"
+        return "equally fast"
     if not row.verdict.startswith("different"):
         return "not shown to be faster or slower"
     return f"{format_ratio(row.ratio)} as fast"
 
 
-def _of_all(speeds: pd.DataFrame) -> list[str]:
-    """How the verdicts on all measurements are spread, if they are more than the first sentence could tell."""
+def _count_speed_verdicts(speeds: pd.DataFrame) -> list[str]:
+    """How many measurements have each verdict; nothing without measurements."""
     different = speeds["verdict"].str.startswith("different")
     counts = {
         "faster": (different & (speeds["ratio"] > 1)).sum(),
         "slower": (different & (speeds["ratio"] < 1)).sum(),
-        "as fast": (speeds["verdict"] == "equivalent").sum(),
+        "equally fast": (speeds["verdict"] == "equivalent").sum(),
     }
     counts["undecided"] = len(speeds) - sum(counts.values())
-    told = join_words([f"{n} {what}" for what, n in counts.items() if n])
-    return [f"Of all {format_count(len(speeds), 'measurement')} that are in both, {told}."] if len(speeds) else []
+    parts = join_words([f"{n} {verdict}" for verdict, n in counts.items() if n])
+    return [f"Of {format_count(len(speeds), 'measurement')} in both experiments: {parts}."] if len(speeds) else []
 
 
-def _of_accuracies(names: tuple[str, str], accuracies: pd.DataFrame, same_images: bool) -> str:
+def _summarize_accuracies(names: Names, accuracies: pd.DataFrame, same_images: bool) -> str:
     if not same_images:
-        return "Their test images are not the same, so their accuracies are not compared."
-    found = accuracies[accuracies["metric"] == "test_accuracy"]
-    if found.empty:
-        return "No run was completed in both, so there are no accuracies to compare."
-    real = found[found["verdict"] == "different"]
-    if len(real):
+        return "The test images of the two experiments differ, so accuracies are not compared."
+    rows = accuracies[accuracies["metric"] == "test_accuracy"]
+    if rows.empty:
+        return "No run was completed in both experiments, so there are no accuracies to compare."
+    different = rows[rows["verdict"] == "different"]
+    if len(different):
         clauses = [
-            f"{format_signed(row.difference, row.metric)} for {_who(row, found)} ({format_share(row.ci_low)} to {format_share(row.ci_high)})"
-            for row in real.itertuples()
+            f"{format_signed(row.difference, row.metric)} for {_name_configuration(row, rows)} "
+            f"({format_share(row.ci_low)} to {format_share(row.ci_high)})"
+            for row in different.itertuples()
         ]
         return f"Test accuracy in {names[1]} differs by {join_words(clauses)}."
-    if found["verdict"].eq("equivalent").all():
+    if rows["verdict"].eq("equivalent").all():
         return "Test accuracies are equivalent."
-    if found["verdict"].str.startswith("no verdict").all():
-        return "Where one of the two has one run, no difference of test accuracy can be shown."
-    return f"Of {format_count(len(found), 'contestant')} in both, none is shown to differ in test accuracy."
+    if rows["verdict"].str.startswith("no verdict").all():
+        return "With a single run in one of the experiments, no difference in test accuracy can be shown."
+    return f"For {format_count(len(rows), 'configuration')} in both, no difference in test accuracy was detected."
 
 
-def _who(row, among: pd.DataFrame) -> str:
-    """A contestant: model and backend, and execution and precision where `among` has several."""
+def _name_configuration(row, among: pd.DataFrame) -> str:
+    """Model and backend, and the execution mode and precision if `among` has several."""
     further = [getattr(row, key) for key in ("execution", "precision") if among[key].nunique() > 1]
-    return f"{row.model} on {row.backend}" + (f" as {', '.join(further)}" if further else "")
+    return f"{row.model} on {row.backend}" + (f" ({', '.join(further)})" if further else "")
 
 
-def settings_table(settings: pd.DataFrame, names: tuple[str, str]) -> Html:
-    return _two_columns(settings, names, "Settings that differ.", "settings")
+def settings_table(settings: pd.DataFrame, names: Names) -> Html:
+    return _difference_table(settings, names, "Settings that differ.", "settings")
 
 
-def environment_table(properties: pd.DataFrame, names: tuple[str, str]) -> Html:
-    caption = "Recorded properties of hardware, software and execution that differ between the jobs of both."
-    return _two_columns(properties, names, caption, "properties")
+def environment_table(properties: pd.DataFrame, names: Names) -> Html:
+    caption = "Recorded properties of hardware, software and execution that differ."
+    return _difference_table(properties, names, caption, "properties")
 
 
-def _two_columns(differing: pd.DataFrame, names: tuple[str, str], caption: str, name: str) -> Html:
-    said = [[MISSING if v is None else abbreviate(str(v)) for v in (row.a, row.b)] for row in differing.itertuples()]
-    rows = [
-        {differing.columns[0].capitalize(): row[1], names[0]: one, names[1]: other}
-        for row, (one, other) in zip(differing.itertuples(), said, strict=True)
-    ]
+def _difference_table(differences: pd.DataFrame, names: Names, caption: str, name: str) -> Html:
+    heading, rows = differences.columns[0], []
+    for row in differences.to_dict("records"):
+        values = [MISSING if row[key] is None else abbreviate(str(row[key])) for key in ("a", "b")]
+        rows.append({heading.capitalize(): row[heading], names[0]: values[0], names[1]: values[1]})
     return render_table(rows, caption, name)
 
 
-def speeds_table(speeds: pd.DataFrame, names: tuple[str, str], config: Config) -> Html:
+def speeds_table(speeds: pd.DataFrame, names: Names, config: Config) -> Html:
     interval = f"{format_percent(config.statistics.confidence)} interval"
-    rows = [
-        {
-            **configuration_cells([getattr(row, key) for key in KEYS]),
-            "Phase": PHASES[row.phase],
-            "Batch size": format_number(row.batch_size),
-            f"{names[0]}, images/s": format_number(row.median_a),
-            f"{names[1]}, images/s": format_number(row.median_b),
-            "Ratio": format_number(row.ratio),
-            interval: MISSING
-            if pd.isna(row.ratio_ci_low)
-            else f"{format_number(row.ratio_ci_low)} to {format_number(row.ratio_ci_high)}",
-            "Verdict": row.verdict,
-        }
-        for row in speeds.itertuples()
-    ]
+    first, second = (f"{name}, images/s" for name in names)
+    rows = []
+    for row in speeds.itertuples():
+        bounds = MISSING
+        if not pd.isna(row.ratio_ci_low):
+            bounds = f"{format_number(row.ratio_ci_low)} to {format_number(row.ratio_ci_high)}"
+        rows.append(
+            {
+                **configuration_cells([getattr(row, key) for key in CONFIGURATION_KEYS]),
+                "Phase": PHASES[row.phase],
+                "Batch size": format_number(row.batch_size),
+                first: format_number(row.median_a),
+                second: format_number(row.median_b),
+                "Ratio": format_number(row.ratio),
+                interval: bounds,
+                "Verdict": row.verdict,
+            }
+        )
     caption = (
-        f"Median speeds and their ratio, {names[1]} ÷ {names[0]}, with bootstrap intervals over timed blocks. What "
-        "another process or another day would change is not in the interval."
+        f"Median speeds and their ratio, {names[1]} ÷ {names[0]}, with bootstrap intervals over timed blocks. The "
+        "interval does not cover another process or another day."
     )
-    numbers = ("Batch size", f"{names[0]}, images/s", f"{names[1]}, images/s", "Ratio", interval)
-    return condensed_table(rows, caption, "speeds", numbers)
+    return condensed_table(rows, caption, "speeds", ("Batch size", first, second, "Ratio", interval))
 
 
-def accuracies_table(accuracies: pd.DataFrame, names: tuple[str, str], config: Config, same_images: bool) -> Html:
+def accuracies_table(accuracies: pd.DataFrame, names: Names, config: Config, same_images: bool) -> Html:
     if not same_images:
-        return Html("<p>The test images are not the same.</p>")
+        return Html("<p>The test images of the two experiments differ.</p>")
     interval = f"{format_percent(config.statistics.confidence)} interval"
-    rows = [
-        {
-            **configuration_cells([getattr(row, key) for key in KEYS]),
-            "Metric": row.metric.replace("top5", "top-5").replace("_", " "),
-            f"{names[0]} (runs)": f"{format_share(row.mean_a)} ({row.n_a})",
-            f"{names[1]} (runs)": f"{format_share(row.mean_b)} ({row.n_b})",
-            "Difference": format_signed(row.difference, row.metric),
-            interval: MISSING
-            if pd.isna(row.ci_low)
-            else f"{format_signed(row.ci_low, row.metric)} to {format_signed(row.ci_high, row.metric)}",
-            "p different": format_number(row.p_value_adjusted),
-            "p equivalent": format_number(row.p_equivalence_adjusted),
-            "Verdict": row.verdict,
-        }
-        for row in accuracies.itertuples()
-    ]
+    first, second = (f"{name} (runs)" for name in names)
+    rows = []
+    for row in accuracies.itertuples():
+        bounds = MISSING
+        if not pd.isna(row.ci_low):
+            bounds = f"{format_signed(row.ci_low, row.metric)} to {format_signed(row.ci_high, row.metric)}"
+        rows.append(
+            {
+                **configuration_cells([getattr(row, key) for key in CONFIGURATION_KEYS]),
+                "Metric": row.metric.replace("top5", "top-5").replace("_", " "),
+                first: f"{format_share(row.mean_a)} ({row.n_a})",
+                second: f"{format_share(row.mean_b)} ({row.n_b})",
+                "Difference": format_signed(row.difference, row.metric),
+                interval: bounds,
+                "p different": format_number(row.p_value_adjusted),
+                "p equivalent": format_number(row.p_equivalence_adjusted),
+                "Verdict": row.verdict,
+            }
+        )
     caption = (
-        f"Means over completed runs and their difference, {names[1]} − {names[0]}. The p-values are of Welch's t test "
-        "and of the two one-sided tests for a difference smaller than "
-        f"{format_share(config.statistics.equivalence_margin)}, both after Holm's correction."
+        f"Means over completed runs and their difference, {names[1]} − {names[0]}. p-values are those of Welch's t "
+        "test and of the two one-sided tests for a difference smaller than "
+        f"{format_share(config.statistics.equivalence_margin)}, after Holm's correction."
     )
-    numbers = (f"{names[0]} (runs)", f"{names[1]} (runs)", "Difference", interval, "p different", "p equivalent")
-    return condensed_table(rows, caption, "accuracies", numbers)
+    return condensed_table(
+        rows, caption, "accuracies", (first, second, "Difference", interval, "p different", "p equivalent")
+    )
 
 
-def describe_excluded(unequal: list[set[tuple]], names: tuple[str, str]) -> list[str]:
-    """Who is not compared."""
+def describe_excluded(excluded: list[set[tuple]], names: Names) -> list[str]:
+    """A sentence per experiment about the configurations that failed parity."""
     return [
-        f"Not compared, since in {name} parity failed: {join_words(sorted(' · '.join(keys) for keys in found))}."
-        for name, found in zip(names, unequal, strict=True)
-        if found
+        f"Not compared, because parity failed in {name}: {_list_configurations(configurations)}."
+        for name, configurations in zip(names, excluded, strict=True)
+        if configurations
     ]
 
 
-def describe_unmatched(only: list[set[tuple]], names: tuple[str, str]) -> list[str]:
-    """Who was measured in one experiment alone."""
-    said = [
-        f"Only in {name}: {join_words(sorted(' · '.join(keys) for keys in found))}."
-        for name, found in zip(names, only, strict=True)
-        if found
+def describe_unmatched(unmatched: list[set[tuple]], names: Names) -> list[str]:
+    """A sentence per experiment about the configurations that only it has measured."""
+    sentences = [
+        f"Only in {name}: {_list_configurations(configurations)}."
+        for name, configurations in zip(names, unmatched, strict=True)
+        if configurations
     ]
-    return said or ["Both measured the same contestants."]
+    return sentences or ["Both experiments measured the same configurations."]
+
+
+def _list_configurations(configurations: set[tuple]) -> str:
+    return join_words(sorted(" · ".join(keys) for keys in configurations))

@@ -51,18 +51,18 @@ def test_an_experiment_does_not_differ_from_itself(a):
     assert compare_settings(one, other).empty and compare_environments(one, other).empty
     assert measured_in_one(one, other) == [set(), set()]
     speeds, everywhere, accuracies, rest = told(a, a)
-    everyone = "as fast on jax, torch and tensorflow"
-    assert speeds == f"In b, compared with a, vit is: in training {everyone}; in inference {everyone}."
-    assert everywhere == "Of all 20 measurements that are in both, 20 as fast."
-    assert accuracies == "Of 4 contestants in both, none is shown to differ in test accuracy."
+    everyone = "equally fast on jax, torch and tensorflow"
+    assert speeds == f"In b, compared with a, for vit: training is {everyone}; inference is {everyone}."
+    assert everywhere == "Of 20 measurements in both experiments: 20 equally fast."
+    assert accuracies == "For 4 configurations in both, no difference in test accuracy was detected."
     assert rest.startswith("0 settings of the config and 0 recorded values")
 
 
 def test_a_real_difference_of_speed_is_told_and_another_is_not(a, tmp_path):
     b = another(tmp_path, speeds=fake_results.SPEEDS | {"torch": 2 * fake_results.SPEEDS["torch"]})
     speeds, everywhere, *_ = told(a, b)
-    assert "in training 2.0 × as fast on torch and as fast on jax and tensorflow; in inference" in speeds
-    assert everywhere == "Of all 20 measurements that are in both, 6 faster and 14 as fast."
+    assert "training is 2.0 × as fast on torch and equally fast on jax and tensorflow; inference is" in speeds
+    assert everywhere == "Of 20 measurements in both experiments: 6 faster and 14 equally fast."
     found = compare_speeds(*load_both(a, b), Statistics())
     of_torch = found[found["backend"] == "torch"]
     assert of_torch["verdict"].eq("different").all() and of_torch["ratio"].between(1.95, 2.05).all()
@@ -114,7 +114,7 @@ def test_what_was_measured_although_its_parity_failed_is_not_compared(a, tmp_pat
     left_out = excluded_by_parity(one, other)
     assert left_out[0] == set() and {keys[1] for keys in left_out[1]} == {"torch"}
     (sentence,) = describe_excluded(left_out, ("a", "b"))
-    assert sentence.startswith("Not compared, since in b parity failed: vit · torch · native · float32, vit · torch")
+    assert sentence.startswith("Not compared, because parity failed in b: vit · torch · native · float32, vit · torch")
 
 
 def test_contestants_are_told_apart_by_what_they_differ_in(a, tmp_path):
@@ -127,7 +127,7 @@ def test_contestants_are_told_apart_by_what_they_differ_in(a, tmp_path):
         frames[-1].loc[frames[-1]["execution"] == "published", "test_accuracy"] -= 0.2 * len(frames)
         frames[-1].to_parquet(path)
     *_, accuracies, _ = told(a, tmp_path / "b/made-up")
-    assert "for vit on jax as published (" in accuracies and "as tuned (" not in accuracies
+    assert "for vit on jax (published) (" in accuracies and "(tuned)" not in accuracies
 
 
 def test_accuracies_on_different_images_are_not_compared(a, tmp_path):
@@ -135,7 +135,7 @@ def test_accuracies_on_different_images_are_not_compared(a, tmp_path):
     manifest = json.loads(Results(b).manifest.read_text())
     manifest["sha256"] = {name: "0" for name in manifest["sha256"]}
     Results(b).manifest.write_text(json.dumps(manifest))
-    assert told(a, b)[-2] == "Their test images are not the same, so their accuracies are not compared."
+    assert told(a, b)[-2] == "The test images of the two experiments differ, so accuracies are not compared."
 
 
 def test_speeds_whose_blocks_are_gone_are_shown_without_a_verdict(a, tmp_path):

@@ -92,7 +92,7 @@ def test_the_timeline_tells_what_lies_between_the_commands():
         figure.draw_without_rendering()
         assert figure.get_size_inches()[0] <= (4 if narrow else 10)
         assert alt == "80 s in which commands ran, 120 s between them: data 20 s, train 60 s."
-    assert timeline(jobs[:0])[1] == "No command said when it ran."
+    assert timeline(jobs[:0])[1] == "No command recorded when it ran."
 
 
 def test_a_seed_that_ended_early_is_in_no_mean():

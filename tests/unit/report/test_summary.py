@@ -26,19 +26,23 @@ def of_accuracy(sentences: list[str]) -> str:
 
 def test_a_clear_winner_is_named_with_its_ratios():
     advice, training, inference, *_ = answer()
-    assert advice == "On this hardware (Made-up CPU @ 3.00 GHz): for training vit and for inference alike, jax."
-    assert training == (
-        "In training, jax is fastest: 1,234 images/s as tuned at batch size 64, "
-        "1.20 × tensorflow (95 % interval 1.18 to 1.22) and 1.60 × torch (1.58 to 1.62)."
+    assert advice == (
+        "On this hardware (Made-up CPU @ 3.00 GHz), jax is the fastest backend for both training and inference of vit."
     )
-    assert inference.startswith("In inference, jax is fastest: 3,702 images/s as tuned at batch size 64, 1.20 × tensor")
+    assert training == (
+        "In training, jax reaches 1,234 images/s (tuned, batch size 64): "
+        "1.20 × as fast as tensorflow (95 % CI 1.18 to 1.22) and 1.60 × as fast as torch (1.58 to 1.62)."
+    )
+    assert inference.startswith(
+        "In inference, jax reaches 3,702 images/s (tuned, batch size 64): 1.20 × as fast as tens"
+    )
 
 
 def test_the_winner_need_not_be_the_first_backend():
     advice, training, *_ = answer(speeds={"jax": 100.0, "torch": 300.0, "tensorflow": 200.0})
-    assert advice.endswith("alike, torch.")
-    assert "torch is fastest: 300 images/s as tuned at batch size 64, 1.50 × tensorflow" in training
-    assert training.endswith("and 3.0 × jax (2.96 to 3.05).")
+    assert advice.endswith("torch is the fastest backend for both training and inference of vit.")
+    assert "torch reaches 300 images/s (tuned, batch size 64): 1.50 × as fast as tensorflow" in training
+    assert training.endswith("and 3.0 × as fast as jax (2.96 to 3.05).")
 
 
 def test_training_and_inference_may_have_different_winners():
@@ -55,27 +59,27 @@ def test_training_and_inference_may_have_different_winners():
         )
     }
     advice, *_ = told(tables | mixed, settings)
-    assert advice.endswith(": for training vit, jax; for inference, torch.")
+    assert advice.endswith(", jax is the fastest backend for training vit; torch is the fastest backend for inference.")
 
 
 def test_a_tie_has_no_winner():
     advice, training, *_ = answer(speeds={"jax": 1000.0, "torch": 990.0, "tensorflow": 500.0})
-    assert advice.endswith(": for training vit and for inference alike, jax or torch: no difference that matters.")
+    assert advice.endswith(", jax and torch are equally fast for both training and inference of vit.")
     assert "fastest" not in training
     assert "jax and torch are equally fast to within 5 %: 1,000 and 990 images/s" in training
-    assert training.endswith("as tuned at batch size 64; jax reaches 2.0 × tensorflow (95 % interval 1.97 to 2.03).")
+    assert training.endswith("(tuned, batch size 64); jax is 2.0 × as fast as tensorflow (95 % CI 1.97 to 2.03).")
 
 
 def test_speeds_that_scatter_too_much_have_no_winner_either():
     tables = fake_results.tables(fake_results.config(), scatter=0.2)
     advice, training, *_ = told(tables, fake_results.config())
-    assert advice.endswith("jax or tensorflow: these measurements do not tell them apart.")
-    assert "jax and tensorflow are not told apart by the timed blocks: 1" in training
+    assert advice.endswith("which of jax and tensorflow is the fastest for both training and inference of vit.")
+    assert "the timed blocks do not show which of jax and tensorflow is the fastest: 1" in training
 
 
 def test_a_gated_backend_is_named():
     _, training, inference, accuracy, _ = answer(gated=["torch"])
-    assert training.endswith("1.20 × tensorflow (95 % interval 1.18 to 1.22); stopped by the parity gate: torch.")
+    assert training.endswith("1.20 × as fast as tensorflow (95 % CI 1.18 to 1.22); stopped by the parity gate: torch.")
     assert "torch" not in inference
     assert "torch" not in accuracy.split(";")[0]
     assert accuracy.endswith("2 of 6 runs did not complete.")
@@ -88,16 +92,16 @@ def test_a_backend_that_was_timed_although_its_parity_failed_is_no_answer():
         unequal = tables[name]["backend"] == "jax"
         tables[name]["error"] = tables[name]["error"].astype(object).mask(unequal, "parity failed: logits differ")
     advice, training, inference, accuracy, from_cold = told(tables, settings)
-    assert advice.endswith("alike, tensorflow.")
-    assert training.endswith("; not compared, since its parity failed: jax.")
+    assert advice.endswith("tensorflow is the fastest backend for both training and inference of vit.")
+    assert training.endswith("; not compared, because parity failed: jax.")
     assert not [said for said in (inference, accuracy, from_cold) if "jax" in said]
 
 
 def test_missing_backends_are_named_together():
     advice, training, _, accuracy = answer(missing=["torch", "tensorflow"])
-    assert advice.endswith("alike, jax, the only one that was measured.")
+    assert advice.endswith("only jax was measured for both training and inference of vit.")
     assert "jax reaches 1,234 images/s" in training
-    assert training.endswith("with no other backend to compare it with; not measured: torch and tensorflow.")
+    assert training.endswith("there is no other backend to compare it with; not measured: torch and tensorflow.")
     assert accuracy.endswith("(mean ± standard deviation, 2 seeds); there is no other backend to compare it with.")
 
 
@@ -113,8 +117,8 @@ def test_the_way_from_a_cold_start_to_the_target_is_told_fastest_first():
     slow = tables["runs"]["backend"] == "jax"
     tables["runs"]["import_seconds"] = tables["runs"]["import_seconds"].mask(slow, 60.0)
     assert told(tables, settings)[-1] == (
-        "From the start of the process to a validation accuracy of 0.500 it took 7.50 s on torch, 7.50 s on tensorflow "
-        "and 65.4 s on jax (medians over the runs that reached it)."
+        "From the start of the process to a validation accuracy of 0.500, runs took 7.50 s on torch, 7.50 s on "
+        "tensorflow and 65.4 s on jax (medians over the runs that reached it)."
     )
 
 
@@ -125,8 +129,8 @@ def test_runs_that_did_not_reach_the_target_are_told():
     late = (epochs["backend"] == "tensorflow") | ((epochs["backend"] == "jax") & (epochs["seed"] == 1))
     epochs["val_accuracy"] = epochs["val_accuracy"].mask(late, 0.4)
     assert told(tables, settings)[-1] == (
-        "From the start of the process to a validation accuracy of 0.500 it took 7.50 s on jax (1 of 2 runs) and 7.50 "
-        "s on torch (medians over the runs that reached it); not reached on tensorflow."
+        "From the start of the process to a validation accuracy of 0.500, runs took 7.50 s on jax (1 of 2 runs) and "
+        "7.50 s on torch (medians over the runs that reached it); it was not reached on tensorflow."
     )
 
 
@@ -146,8 +150,8 @@ def test_a_diverged_run_is_not_waited_for():
 def test_the_precision_is_named_where_there_are_several():
     settings = fake_results.config(precisions=["float32", "mixed_bfloat16"])
     _, training, inference, accuracy, from_cold = answer(settings)
-    assert "as tuned in float32 at batch size 64" in training and "as tuned in float32 at" in inference
-    assert accuracy.startswith("Test accuracy in float32 is ") and "in float32 it took" in from_cold
+    assert "(tuned, float32, batch size 64)" in training and "(tuned, float32," in inference
+    assert accuracy.startswith("Test accuracy in float32 is ") and "in float32, runs took" in from_cold
 
 
 def test_further_precisions_are_compared_with_the_first():
@@ -159,8 +163,8 @@ def test_further_precisions_are_compared_with_the_first():
     reduced["images_per_second"] *= factor
     said = told(tables | {"throughput": pd.concat([timed, reduced], ignore_index=True)}, settings)[3]
     assert said == (
-        "In mixed_bfloat16, compared with float32, training reaches 2.8 × on jax and 0.50 × on torch; "
-        "inference reaches 5.5 × on jax and 1.00 × on torch."
+        "In mixed_bfloat16, compared with float32, training speed is 2.8 × on jax and 0.50 × on torch; "
+        "inference speed is 5.5 × on jax and 1.00 × on torch."
     )
 
 
@@ -179,9 +183,9 @@ def test_one_seed_shows_no_difference_and_no_deviation():
 @pytest.mark.parametrize(
     ("verdict", "says"),
     [
-        ("inconclusive", "with 2 seeds no difference between backends is shown"),
+        ("inconclusive", "with 2 seeds, no difference between backends was detected"),
         ("equivalent", "the backends are equivalent to within 0.010"),
-        ("different", "jax is above torch by 0.021 (95 % interval 0.010 to 0.032)"),
+        ("different", "jax is more accurate than torch by 0.021 (95 % CI 0.010 to 0.032)"),
     ],
 )
 def test_the_verdict_is_the_tables(verdict, says):
@@ -194,8 +198,8 @@ def test_a_negative_difference_names_the_other_backend_as_higher():
     tables = fake_results.tables(settings, verdict="different")
     pairs = tables["comparisons"].head(1).assign(difference=-0.03, ci_low=-0.04, ci_high=-0.02)
     accuracy = of_accuracy(told(tables | {"comparisons": pairs}, settings))
-    assert "torch is above jax by 0.030" in accuracy
-    assert "interval 0.020 to 0.040" in accuracy
+    assert "torch is more accurate than jax by 0.030" in accuracy
+    assert "CI 0.020 to 0.040" in accuracy
 
 
 def test_unequal_numbers_of_seeds_stand_beside_the_values():
@@ -211,12 +215,12 @@ def test_speeds_are_compared_at_one_batch_size_that_all_backends_have():
     timed = tables["throughput"]
     timed = timed[~((timed["backend"] == "torch") & (timed["batch_size"] == 128))]
     _, training, *_ = told(tables | {"throughput": timed}, settings)
-    assert "at batch size 32" in training
+    assert "batch size 32)" in training
     assert "torch" in training
 
 
 def test_only_the_published_execution_is_called_so():
-    assert "as published at batch size" in answer(fake_results.config(executions={"throughput": ["published"]}))[1]
+    assert "(published, batch size" in answer(fake_results.config(executions={"throughput": ["published"]}))[1]
 
 
 def test_different_devices_are_not_passed_off_as_one():
@@ -231,14 +235,14 @@ def test_different_devices_are_not_passed_off_as_one():
 def test_a_failed_parity_is_told():
     settings = fake_results.config()
     parity = fake_results.tables(settings)["parity"]
-    assert summarize_parity(parity, settings).startswith("Every one of 10 comparisons passed")
+    assert summarize_parity(parity, settings).startswith("All of 10 comparisons passed")
     parity.loc[(parity["backend"] == "torch").idxmax(), "passed"] = False
     assert summarize_parity(parity, settings) == "1 of 10 comparisons failed: vit on torch."
     only = summarize_parity(parity[parity["backend"] != "torch"], settings)
-    assert only.startswith("Every one of 7") and only.endswith("Without any comparison: vit on torch.")
+    assert only.startswith("All of 7") and only.endswith("Not compared: vit on torch.")
     by_numpy = parity.assign(reference_backend=parity["reference_backend"].mask(parity["backend"] == "torch", "numpy"))
     alone = summarize_parity(by_numpy, settings)
-    assert alone.endswith("With NumPy alone, since the reference failed: vit on torch.")
+    assert alone.endswith("Compared with NumPy alone, because the reference backend failed: vit on torch.")
     assert summarize_parity(parity.head(0), settings) == "Nothing was compared: the parity step left no result."
 
 
@@ -254,7 +258,7 @@ def test_comparisons_of_another_model_do_not_count():
     tables = fake_results.tables(settings)
     foreign = tables["comparisons"].assign(model="resnet50v2", verdict="different")
     accuracy = of_accuracy(told(tables | {"comparisons": foreign}, settings))
-    assert "no difference between backends is shown" in accuracy
+    assert "no difference between backends was detected" in accuracy
 
 
 def test_the_method_names_optimiser_decay_schedule_and_overlap():
@@ -273,5 +277,5 @@ def test_the_method_names_optimiser_decay_schedule_and_overlap():
 
 def test_the_time_of_the_experiment_and_the_workflows_share_are_told():
     jobs = fake_results.tables(fake_results.config())["jobs"]
-    assert summarize_time(jobs).startswith("In 80 seconds commands ran. In 120 seconds between them none did")
-    assert summarize_time(jobs[:0]) == "No command said when it ran."
+    assert summarize_time(jobs).startswith("Commands ran for 80 seconds. For 120 seconds between them none did")
+    assert summarize_time(jobs[:0]) == "No command recorded when it ran."

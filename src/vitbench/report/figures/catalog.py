@@ -1,4 +1,4 @@
-"""What the report draws: each figure under its name, with the caption that says what is to be seen."""
+"""The figures of the report by name, with their captions."""
 
 import pandas as pd
 
@@ -8,8 +8,9 @@ from vitbench.report.figures.bars import accuracy, ratios, throughput
 from vitbench.report.figures.curves import accuracy_over_time, learning_curves, timeline
 from vitbench.report.figures.images import patches
 from vitbench.report.html import Figure
+from vitbench.results.schema import FIGURES
 
-NAMES = ("accuracy", "throughput", "accuracy_over_time", "learning_curves", "patches", "timeline")
+NAMES = FIGURES
 
 
 def build_figures(found: LoadedResults) -> dict[str, Figure]:
@@ -30,25 +31,25 @@ def build_figures(found: LoadedResults) -> dict[str, Figure]:
 
 
 _CAPTIONS = {
-    "accuracy": "Accuracy on the test images, of the weights with the best validation accuracy. One point per seed; "
-    "the bar is their mean. Each model has an axis of its own, which does not start at zero.",
-    "throughput": "Images per second in steady state, on nothing but steps. Published is the example's graph as "
-    "written; tuned is the same mathematics, executed as the step tune chose; native does without Keras. Lines at the "
-    "ends of bars are intervals over the timed blocks.",
-    "accuracy_over_time": "Validation accuracy over the seconds since the process of a run began: import, first step, "
-    "training and validation. Thin lines are seeds, or a band their range; the dashed line is the target.",
-    "learning_curves": "Loss and top-5 accuracy after each epoch. Thin lines are seeds, or a band their range; thick "
-    "ones are their mean. Training values are taken while weights change, with dropout and augmentation on.",
-    "patches": "The first training image, class {}, at the size and in the patches that the Vision Transformer sees; "
-    "augmentation left out.",
-    "timeline": "When each command ran, and with which backend.",
+    "accuracy": "Test accuracy of the weights with the best validation accuracy. One point per seed; the bar is their "
+    "mean. Each model has its own axis, which does not start at zero.",
+    "throughput": "Images per second in the steady state. Published is the example as written; tuned is the same "
+    "mathematics, executed by the plan that tune chose; native is the model without Keras. Lines at the ends of bars "
+    "are intervals over the timed blocks.",
+    "accuracy_over_time": "Validation accuracy over the seconds since the start of a run's process, with import, first "
+    "step, training and validation. Thin lines are seeds, or a band is their range; the dashed line is the target.",
+    "learning_curves": "Loss and top-5 accuracy after each epoch. Thin lines are seeds, or a band is their range; "
+    "thick lines are their mean. Training values are taken while the weights change, with dropout and augmentation on.",
+    "patches": "The first training image, of class {}, resized and cut into patches as for the Vision Transformer, "
+    "without augmentation.",
+    "timeline": "When each command ran, and on which backend.",
 }
 
 
 def build_comparison_figure(speeds: pd.DataFrame, names: tuple[str, str]) -> Figure:
     """The speeds of two experiments, as vitbench.compare.speeds has them."""
     caption = (
-        "How many times as fast each measurement is, with intervals over timed blocks. To the right of 1 the second "
+        "Ratio of the speeds of each measurement, with intervals over timed blocks. To the right of 1 the second "
         "experiment is faster."
     )
     return Figure(ratios, (speeds, names), caption)

@@ -1,4 +1,4 @@
-"""The tables that say who took part, how accurate it became and whether backends differ."""
+"""Tables of the configurations, their accuracies, and whether backends differ."""
 
 import pandas as pd
 from markupsafe import Markup, escape
@@ -13,10 +13,7 @@ from vitbench.report.tables.rows import KEYS, condensed_table, configuration_cel
 
 
 def results_table(runs: pd.DataFrame, parity: pd.DataFrame, summaries: pd.DataFrame, config: Config) -> Html:
-    """Every contestant, completed or not: one row per model × backend × execution × precision, seeds gathered.
-
-    What was trained although its parity failed is marked.
-    """
+    """One row per configuration, completed or not, over its seeds; one that failed parity is marked."""
     interval = f"{format_percent(config.statistics.confidence)} interval"
     accuracies = summaries[summaries["metric"] == "test_accuracy"].set_index(KEYS)
     rows, unequal = [], {(r.model, r.backend) for r in parity.itertuples() if not r.passed and r.execution != "native"}
@@ -42,9 +39,9 @@ def results_table(runs: pd.DataFrame, parity: pd.DataFrame, summaries: pd.DataFr
             }
         )
     caption = (
-        "The contestants. Accuracies are mean ± standard deviation over the n completed runs, one per seed, and the "
-        "interval is that of the mean test accuracy; one seed has none. Training images/s and epoch are medians over "
-        "whole epochs, input pipeline included."
+        "One row per configuration. Accuracies are mean ± standard deviation over the n completed runs, one per seed. "
+        "The interval is that of the mean test accuracy; a single seed has none. Training images/s and epoch time are "
+        "medians over whole epochs, input pipeline included."
     )
     return condensed_table(rows, caption, "results", numeric=list(rows[0])[5:] if rows else ())
 
@@ -57,7 +54,7 @@ def _interval(accuracies: pd.DataFrame, keys: tuple) -> str:
 
 
 def unfinished_table(runs: pd.DataFrame, throughput: pd.DataFrame) -> Html:
-    """The runs and measurements that did not complete, with the reason; empty text if there are none."""
+    """The runs and measurements that did not complete, with the reason; empty if there are none."""
     jobs = ((runs, "run"), (throughput, "throughput"))
     lost = pd.concat([frame[frame["status"] != "completed"].assign(job=name) for frame, name in jobs])
     if lost.empty:
@@ -75,15 +72,15 @@ def unfinished_table(runs: pd.DataFrame, throughput: pd.DataFrame) -> Html:
 
 
 def failures_list(failures: pd.DataFrame) -> Html:
-    """Each command that failed and what its log says last; empty text if there is none, or no log."""
-    told = failures[(failures["status"] != "gated") & failures["last_lines"].astype(bool)]
+    """Each command that failed, with the end of its log; empty if there is none, or no log."""
+    failed = failures[(failures["status"] != "gated") & failures["last_lines"].astype(bool)]
     items = [
         Markup("<details><summary>{} {}</summary><pre>{}</pre></details>").format(
             badge(row.status), f"{row.step} {row.names}", row.last_lines
         )
-        for row in told.itertuples()
+        for row in failed.itertuples()
     ]
-    return Html(f"<p>What their logs say last:</p>{Markup().join(items)}" if items else "")
+    return Html(f"<p>The ends of their logs:</p>{Markup().join(items)}" if items else "")
 
 
 def _job(row) -> str:
@@ -117,18 +114,18 @@ def comparisons_table(comparisons: pd.DataFrame, config: Config) -> Html:
     ]
     margin = format_share(config.statistics.equivalence_margin)
     caption = (
-        "Pairs of backends, paired by seed; n counts the seeds that both completed, and from one seed no verdict is "
-        "drawn. Different: shown not to be zero. Equivalent: shown to be smaller than "
-        f"{margin}. The p-values are of the paired t test and of the two one-sided tests, both after Holm's correction."
+        "Pairs of backends, paired by seed. n is the number of seeds that both completed; one seed gives no verdict. "
+        "Different: the difference is shown not to be zero. Equivalent: it is shown to be smaller than "
+        f"{margin}. p-values are those of the paired t test and of the two one-sided tests, after Holm's correction."
     )
     numbers = ("n", "Difference", interval, "p different", "p equivalent")
     return condensed_table(rows, caption, "comparisons", numbers)
 
 
 def target_table(runs: pd.DataFrame, epochs: pd.DataFrame, config: Config) -> Html:
-    """How long each contestant took to the target accuracy."""
+    """The time that each configuration took to reach the target accuracy."""
     timed = add_wall_seconds(epochs, runs)
-    found = time_to_target(timed, target_accuracies(timed, config.report.target_accuracy))
+    reached = time_to_target(timed, target_accuracies(timed, config.report.target_accuracy))
     rows = [
         {
             **configuration_cells([getattr(row, key) for key in KEYS]),
@@ -136,17 +133,21 @@ def target_table(runs: pd.DataFrame, epochs: pd.DataFrame, config: Config) -> Ht
             "Reached by": f"{row.reached} of {format_count(row.runs, 'run')}",
             "Epochs": format_number(row.epochs),
             "Seconds": format_number(row.seconds),
-            "Least to largest": MISSING if pd.isna(row.seconds) else _reach(row.seconds_least, row.seconds_largest),
+            "Least to largest": MISSING
+            if pd.isna(row.seconds)
+            else _format_range(row.seconds_least, row.seconds_largest),
         }
-        for row in found.itertuples()
+        for row in reached.itertuples()
     ]
-    chosen = "as configured" if config.report.target_accuracy else "the highest whole percent that all its runs reach"
+    chosen = "the configured one"
+    if not config.report.target_accuracy:
+        chosen = "the highest whole percent that all runs of the model reach"
     caption = (
-        f"Time to the target, a validation accuracy: of each model {chosen}. Epochs and seconds are medians over the "
-        "runs that reached it, counted from the start of the process, import and first step included."
+        f"Time to the target validation accuracy, which is {chosen}. Epochs and seconds are medians over the runs that "
+        "reached it, from the start of the process, import and first step included."
     )
     return condensed_table(rows, caption, "target", ("Target", "Epochs", "Seconds", "Least to largest"))
 
 
-def _reach(least: float, largest: float) -> str:
+def _format_range(least: float, largest: float) -> str:
     return format_number(least) if least == largest else f"{format_number(least)} to {format_number(largest)}"

@@ -1,4 +1,4 @@
-"""The tables that say how near the backends are to the reference, and what was really executed."""
+"""Tables of the parity comparisons and of the execution audit."""
 
 import pandas as pd
 from markupsafe import Markup
@@ -15,9 +15,9 @@ _REFERENCES = {"numpy": "NumPy,\N{NO-BREAK SPACE}float64"}
 
 
 def parity_table(parity: pd.DataFrame, config: Config) -> Html:
-    """The worst comparison of each quantity, executions in which it was the same in one row.
+    """The worst comparison of each quantity; execution modes with equal values share a row.
 
-    The table to download has every weight's.
+    The downloadable table has every weight.
     """
     found: dict[tuple, list[str]] = {}
     by = ["model", "backend", "execution", "precision", "reference_backend", "quantity"]
@@ -44,25 +44,26 @@ def parity_table(parity: pd.DataFrame, config: Config) -> Html:
         model, backend_, *others = items
         rows.append(dict([model, backend_, ("Execution", ", ".join(executions)), *others]))
     caption = (
-        "Largest differences from the reference: absolute, and relative to the reference's largest magnitude, which "
-        "decides. Of gradients, those of the weight that comes closest to the tolerance."
+        "Largest differences from the reference: absolute, and relative to the reference's largest magnitude, which is "
+        "compared with the tolerance. For gradients, of the weight that comes closest to the tolerance."
     )
     for model in parity["model"].unique():
         alone = config.reference_backend(model)
         if alone not in set(parity.loc[parity["model"] == model, "backend"]):
-            caption += f" Of {model}, {alone} is what the others are compared with."
+            caption += f" {alone} is the reference for {model}."
     strict = config.parity.tolerances.gradient
     if (parity.loc[parity["quantity"] == "gradient", "tolerance"] > strict).any():
         caption += (
-            f" The tolerance of a gradient is {format_number(strict)}, or four times what rounding the reference's weights "
-            "changes it by, if that is more: at the kinks of ReLU rounding switches parts of a gradient on or off."
+            f" The tolerance of a gradient is {format_number(strict)}, or four times the change that rounding of the "
+            "reference's weights causes, if that is larger: at the kinks of ReLU, rounding switches parts of a "
+            "gradient on or off."
         )
     numbers = ("Largest difference", "Relative", "Least cosine", "Tolerance")
     return render_table(rows, caption, "parity", headers=2, numeric=numbers)
 
 
-def what_ran_tables(evidence: LoadedResults) -> Html:
-    """For each model, every recorded property that differs between its contestants, by contestant."""
+def execution_audit_tables(evidence: LoadedResults) -> Html:
+    """For each model, the recorded properties that differ between its configurations."""
     made = []
     for name in evidence.config.models.parameters():
         columns = _recorded([job for job in evidence.environments if job.model == name])
@@ -71,24 +72,24 @@ def what_ran_tables(evidence: LoadedResults) -> Html:
             for key, row in _by_property(columns).items()
             if len(set(row.values())) > 1
         ]
-        about = f"What differs between the jobs of {name}"
-        caption = f"{about}." if len(columns) > 1 else f"{about}: there is only one contestant."
+        about = f"Properties that differ between the configurations of {name}"
+        caption = f"{about}." if len(columns) > 1 else f"{about}: there is only one configuration."
         made.append(render_table(rows, caption, f"differing-{len(made)}"))
     return Html("".join(made))
 
 
 def environment_table(evidence: LoadedResults) -> Html:
-    """Hardware and software that every job shares."""
+    """The properties that all jobs share."""
     rows = [
         {"Property": key, "Value": Markup("<br>").join(next(iter(row.values())))}
         for key, row in _by_property(_recorded(evidence.environments)).items()
         if len(set(row.values())) == 1
     ]
-    return render_table(rows, "What all jobs share.", "shared")
+    return render_table(rows, "Properties that all jobs share.", "shared")
 
 
 def _recorded(jobs: list[RecordedEnvironment]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Contestant → dotted name of a property → its values, several where the contestant's jobs differ."""
+    """Configuration → dotted name of a property → its values, several if the jobs of the configuration differ."""
     found: dict[str, dict[str, list[str]]] = {}
     precisions, models = len({job.precision for job in jobs}), len({job.model for job in jobs})
     for job in sorted(jobs, key=lambda job: (backend_position(job.backend), job.execution)):

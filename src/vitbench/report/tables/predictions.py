@@ -1,4 +1,4 @@
-"""The tables that show single images and classes: what was predicted, and what is taken for what."""
+"""Tables of single test images with their predictions, and of the classes that are confused."""
 
 import pandas as pd
 from markupsafe import Markup
@@ -15,11 +15,11 @@ from vitbench.report.tables.rows import (
     group_configurations,
 )
 
-MOST_CONFUSED = 5  # pairs of classes of each contestant
+MOST_CONFUSED = 5  # pairs of classes of each configuration
 
 
 def samples_table(samples: list[PredictedImage], config: Config) -> Html:
-    """A row per test image: what it shows, and what each contestant takes it for, and how sure it is."""
+    """A row per test image: its class, and the class and probability that each configuration predicts."""
     keys = dict.fromkeys(keys for sample in samples for keys in sample.predicted)
     keys = sorted(keys, key=lambda key: (configuration_position(*key[:2], config), key))
     vary = [n for n in range(len(KEYS)) if len({key[n] for key in keys}) > 1] or [1]
@@ -27,18 +27,18 @@ def samples_table(samples: list[PredictedImage], config: Config) -> Html:
         {
             "Image": thumbnail(sample.image, f"test image {n}"),
             "Class": sample.class_name,
-            **{" · ".join(key[n] for n in vary): _said(sample, key) for key in keys},
+            **{" · ".join(key[n] for n in vary): _format_prediction(sample, key) for key in keys},
         }
         for n, sample in enumerate(samples, start=1)
     ]
     caption = (
-        "The first test images, and the likeliest class with its probability according to each contestant's first "
-        "completed run. ✓ right, ✗ wrong."
+        "The first test images with the most probable class and its probability, predicted by the first completed run "
+        "of each configuration. ✓ right, ✗ wrong."
     )
     return render_table(rows, caption, "samples", headers=2)
 
 
-def _said(sample: PredictedImage, keys: tuple) -> Markup:
+def _format_prediction(sample: PredictedImage, keys: tuple) -> Markup:
     if keys not in sample.predicted:
         return Markup("–")
     name, probability = sample.predicted[keys]
@@ -48,12 +48,12 @@ def _said(sample: PredictedImage, keys: tuple) -> Markup:
 
 
 def confusions_table(confusions: pd.DataFrame, config: Config) -> Html:
-    """For each contestant, the classes that it most often takes for another."""
+    """For each configuration, the classes that it confuses most often."""
     rows = [
         {
             **configuration_cells(keys),
             "Class": row.true_class,
-            "Taken for": row.predicted_class,
+            "Predicted as": row.predicted_class,
             "Images": format_number(row.images),
             "Of the class": format_percent(row.share),
         }
@@ -61,7 +61,7 @@ def confusions_table(confusions: pd.DataFrame, config: Config) -> Html:
         for row in group.head(MOST_CONFUSED).itertuples()
     ]
     caption = (
-        "The mistakes that each contestant makes most often on the test images, over all its completed runs. The table "
-        "to download has more."
+        "The most frequent mistakes of each configuration on the test images, over all its completed runs. The "
+        "downloadable table has more."
     )
     return condensed_table(rows, caption, "confusions", numeric=("Images", "Of the class"))

@@ -1,4 +1,4 @@
-"""What the report's tables share: who a row is about, and how its cells are written."""
+"""What the tables of the report share: the cells of a configuration, and columns that are equal in every row."""
 
 from collections.abc import Iterable
 
@@ -7,14 +7,14 @@ import pandas as pd
 from vitbench.config.schema import Config
 from vitbench.formatting import MISSING, format_number, format_share, join_words
 from vitbench.report.html import Html, backend_label, render_table
+from vitbench.results.schema import CONFIGURATION_KEYS as KEYS
 
-KEYS = ["model", "backend", "execution", "precision"]
-_SAID_ONCE = ("Execution", "Precision", "Batch size")
+_CONDENSED = ("Execution", "Precision", "Batch size")
 
 
 def condensed_table(rows: list[dict], caption: str, name: str, numeric: Iterable[str] = ()) -> Html:
-    """A table without the columns that say the same in every row; the caption says it once instead."""
-    shared = [key for key in _SAID_ONCE if len(rows) > 1 and len({row.get(key) for row in rows}) == 1]
+    """A table without the columns that are equal in every row; the caption states their value once."""
+    shared = [key for key in _CONDENSED if len(rows) > 1 and len({row.get(key) for row in rows}) == 1]
     common = {key: rows[0][key] for key in shared if key in rows[0]}
     if common:
         caption += f" All rows: {join_words([f'{key.lower()} {value}' for key, value in common.items()])}."

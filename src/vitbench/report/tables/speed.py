@@ -1,4 +1,4 @@
-"""The tables that say how fast a step is, what it spends its time on and what stands before it."""
+"""Tables of speeds, of where a step's time goes, of startup times, memory, energy and tuning."""
 
 import pandas as pd
 
@@ -19,7 +19,7 @@ from vitbench.report.tables.rows import (
 
 
 def speeds_table(comparisons: pd.DataFrame, config: Config) -> Html:
-    """How much faster each backend is than each other, with the interval of the ratio."""
+    """The ratio of the speeds of each pair of backends, with its interval."""
     interval = f"{format_percent(config.statistics.confidence)} interval"
     rows = [
         {
@@ -39,15 +39,15 @@ def speeds_table(comparisons: pd.DataFrame, config: Config) -> Html:
         for row in comparisons[~comparisons["metric"].isin(METRICS)].itertuples()
     ]
     caption = (
-        "Ratios of median speeds, with bootstrap intervals over timed blocks. The blocks of a measurement follow each "
-        "other in one process: what another process or another day would change is not in the interval. Equivalent: "
-        f"shown to differ by less than {format_percent(config.statistics.speed_margin)}."
+        "Ratios of median speeds with bootstrap intervals over timed blocks. The blocks of a measurement follow each "
+        "other in one process, so the interval does not cover another process or another day. Equivalent: the speeds "
+        f"are shown to differ by less than {format_percent(config.statistics.speed_margin)}."
     )
     return condensed_table(rows, caption, "speeds", ("Batch size", "Blocks", "Ratio", interval))
 
 
 def throughput_table(throughput: pd.DataFrame) -> Html:
-    """Every completed measurement; columns of which nothing is known are left out."""
+    """Every completed measurement; empty columns are left out."""
     done = throughput[throughput["status"] == "completed"]
     done = done.assign(of_native=_of_native(done))
     columns = {
@@ -71,11 +71,11 @@ def throughput_table(throughput: pd.DataFrame) -> Html:
         }
         for row in done.itertuples()
     ]
-    caption = "Steady-state steps, the device synchronised at the end of each block."
+    caption = "Steady-state speeds, with the device synchronised at the end of each block."
     if "Of native" in known:
-        caption += " Of native: the share of the speed that the same backend reaches without Keras."
+        caption += " Of native: the share of the speed of the native execution mode on the same backend."
     if "FLOP per image" in known:
-        caption += " The peak is that of a product of large matrices, in the same process and precision."
+        caption += " The peak is the fastest product of large matrices in the same process and precision."
     return condensed_table(rows, caption, "throughput", numeric=list(known))
 
 
@@ -84,12 +84,12 @@ def _of_native(done: pd.DataFrame) -> pd.Series:
     same = ["model", "backend", "precision", "phase", "batch_size"]
     native = done[done["execution"] == "native"].set_index(same)["images_per_second"]
     wanted = pd.MultiIndex.from_frame(done[same])
-    found = pd.Series(native.reindex(wanted).to_numpy(float), index=done.index)
-    return (done["images_per_second"] / found).where(done["execution"] != "native")
+    native_speed = pd.Series(native.reindex(wanted).to_numpy(float), index=done.index)
+    return (done["images_per_second"] / native_speed).where(done["execution"] != "native")
 
 
 def shares_table(throughput: pd.DataFrame) -> Html:
-    """Where the time of a training step goes."""
+    """The shares of a training step's time."""
     done = throughput[(throughput["status"] == "completed") & throughput["compute_seconds_share"].notna()]
     rows = [
         {
@@ -104,16 +104,16 @@ def shares_table(throughput: pd.DataFrame) -> Html:
         for row in done.itertuples()
     ]
     caption = (
-        "What a training step spends its time on, by the difference of loops that take turns: fit as it is, fit on one "
-        "batch that is on the device already, and the step called again and again on that batch. TensorFlow keeps it "
-        "on the host, so that copying it to a GPU counts as the step. A callback that reads the loss, as a progress "
-        "bar does, waits for the device at each step."
+        "Where the time of a training step goes, from the differences between three loops that take turns: fit as it "
+        "is, fit on one batch that is on the device already, and the step called again and again on that batch. "
+        "TensorFlow keeps that batch on the host, so copying it to a GPU counts as part of the step. A callback that "
+        "reads the loss, as a progress bar does, waits for the device at each step."
     )
     return condensed_table(rows, caption, "shares", numeric=list(rows[0])[4:] if rows else ())
 
 
-def cold_table(throughput: pd.DataFrame, manifest: dict, config: Config) -> Html:
-    """What a start costs, and after how many epochs a dearer one has paid off."""
+def startup_table(throughput: pd.DataFrame, manifest: dict, config: Config) -> Html:
+    """Startup times, and after how many epochs a longer one has paid off."""
     images = manifest.get("train_images")
     trained_on = images and images - round(images * config.dataset.validation_fraction)
     rows = [
@@ -130,10 +130,10 @@ def cold_table(throughput: pd.DataFrame, manifest: dict, config: Config) -> Html
         for row in startup_costs(throughput, trained_on).itertuples()
     ]
     caption = (
-        "What a process costs before it trains at full speed, and what the first step of a batch of another size does. "
-        "Pays off after: so many epochs make up for a start that is dearer than the cheapest of the model."
+        "The time before a process trains at full speed, and the first step with another batch size. Pays off after: "
+        "the number of epochs that make up for a startup that is longer than the shortest one of the model."
     )
-    return condensed_table(rows, caption, "cold", numeric=list(rows[0])[4:] if rows else ())
+    return condensed_table(rows, caption, "startup", numeric=list(rows[0])[4:] if rows else ())
 
 
 def _epochs(value: float) -> str:
@@ -143,7 +143,7 @@ def _epochs(value: float) -> str:
 
 
 def memory_table(throughput: pd.DataFrame) -> Html:
-    """Peaks of memory of each measurement's process, and its energy where it could be read."""
+    """The memory peaks of each measurement's process, and its energy where it can be read."""
     done = throughput[throughput["status"] == "completed"]
     columns = {
         "Host,\N{NO-BREAK SPACE}GiB": ("peak_host_memory_bytes", format_gibibytes),
@@ -162,38 +162,43 @@ def memory_table(throughput: pd.DataFrame) -> Html:
         for row in done.itertuples()
     ]
     caption = (
-        "Largest memory of the measurement's process: the host's as the kernel counts it, the frameworks' own code "
-        "included; the device's as the allocator counts it."
+        "Peak memory of the measurement's process. Host memory is counted by the kernel and includes the frameworks' "
+        "own code; device memory is counted by the allocator."
     )
     return condensed_table(rows, caption, "memory", numeric=["Batch size", *known])
 
 
 def tuning_table(tuning: list[dict], config: Config) -> Html:
-    """Every candidate of the step tune; the plan that was kept is marked."""
+    """Every candidate plan of the step tune; the chosen one is marked."""
     rows = []
-    for found in sorted(tuning, key=lambda found: configuration_position(found["model"], found["backend"], config)):
-        for candidate in found.get("candidates", []):
+    for tuned in sorted(tuning, key=lambda tuned: configuration_position(tuned["model"], tuned["backend"], config)):
+        for candidate in tuned.get("candidates", []):
             plan = candidate.get("plan") or {}
-            chosen = plan == found.get("plan")
+            chosen = plan == tuned.get("plan")
             rows.append(
                 {
-                    "Model": found["model"],
-                    "Backend": backend_label(found["backend"]),
-                    "Precision": found["precision"],
+                    "Model": tuned["model"],
+                    "Backend": backend_label(tuned["backend"]),
+                    "Precision": tuned["precision"],
                     "Plan": _plan(plan),
-                    "Cold,\N{NO-BREAK SPACE}s": format_number(candidate.get("startup_seconds")),
+                    "Startup,\N{NO-BREAK SPACE}s": format_number(candidate.get("startup_seconds")),
                     "Step,\N{NO-BREAK SPACE}ms": format_milliseconds(candidate.get("step_seconds")),
                     "Predicted training,\N{NO-BREAK SPACE}s": format_number(candidate.get("predicted_seconds")),
                     "Outcome": badge("chosen" if chosen else candidate.get("status")),
-                    "Remark": abbreviate((found.get("reason") if chosen else candidate.get("error")) or ""),
+                    "Remark": abbreviate((tuned.get("reason") if chosen else candidate.get("error")) or ""),
                 }
             )
-    numbers = ("Cold,\N{NO-BREAK SPACE}s", "Step,\N{NO-BREAK SPACE}ms", "Predicted training,\N{NO-BREAK SPACE}s")
-    return condensed_table(rows, "Ways to execute the same training, timed.", "tuning", numeric=numbers)
+    numbers = ("Startup,\N{NO-BREAK SPACE}s", "Step,\N{NO-BREAK SPACE}ms", "Predicted training,\N{NO-BREAK SPACE}s")
+    return condensed_table(
+        rows,
+        "Candidate plans: ways to execute the same training, with their measured times.",
+        "tuning",
+        numeric=numbers,
+    )
 
 
 def _plan(plan: dict) -> str:
-    """What it says, leaving out what is as in the example."""
+    """The settings of a plan that differ from the example's."""
     published = PUBLISHED.as_dict()
-    said = {k: v for k, v in plan.items() if k == "jit_compile" or v != published.get(k)}
-    return ", ".join(f"{key}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{value}" for key, value in said.items())
+    settings = {k: v for k, v in plan.items() if k == "jit_compile" or v != published.get(k)}
+    return ", ".join(f"{key}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{value}" for key, value in settings.items())
