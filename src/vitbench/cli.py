@@ -90,7 +90,7 @@ def estimate(config: ConfigFiles):
         ):
             notify(f"estimate: the images of {experiment.dataset.name}")
             runner.run_isolated(runner.run_data, experiment, results)
-        missing = estimate.unsampled(experiment, results)
+        missing = estimate.list_missing_samples(experiment, results)
         if missing:  # as rule the samples are there, and this environment has no backend and no NVML
             claim_gpu(experiment.accelerator)
         for model, backend in missing:

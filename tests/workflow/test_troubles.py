@@ -98,7 +98,7 @@ def test_a_batch_size_that_is_too_large_is_a_row_and_ends_the_sweep(project):
     assert {row["status"] for row in by_size[32].values()} == {"completed"}
     for phase in ("train", "infer"):
         assert by_size[2_000_000][phase]["status"] == by_size[4_000_000][phase]["status"] == "out_of_memory"
-        assert by_size[4_000_000][phase]["error"] == "not tried, since 2000000 images per step were too many"
+        assert by_size[4_000_000][phase]["error"] == "not tried, because 2000000 images per step were too many"
 
 
 DEADLY = """

@@ -1,4 +1,4 @@
-"""How the report is made: the notebook is executed on the tables, then becomes one HTML file that loads nothing."""
+"""Renders a report: executes a notebook and converts it to one HTML file that loads nothing."""
 
 import base64
 import hashlib
@@ -17,6 +17,7 @@ from traitlets import default
 import vitbench
 from vitbench.system.files import atomic_write
 
+REPORTS = Path(vitbench.__file__).parent / "reports"  # a link to the top-level folder; in a wheel, a copy of it
 KERNEL = "python3"
 
 
@@ -36,7 +37,7 @@ def render_notebook(notebook: Path, parameters: dict, title: str, ipynb_out: Pat
             progress_bar=False,
             kernel_manager_class=_this_interpreter(scratch),
         )
-    for key in ("input_path", "output_path"):  # the paths of this machine are nobody's business
+    for key in ("input_path", "output_path"):  # the report must not show the paths of this machine
         executed.metadata.papermill.pop(key, None)
     exporter = HTMLExporter(
         template_name="template",

@@ -1,4 +1,4 @@
-"""estimate: what the experiment will cost on this machine, from a few real steps of each contestant."""
+"""estimate: what the experiment will cost on this machine, from a few real steps of each model and backend."""
 
 import math
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from vitbench.formatting import format_duration
 from vitbench.results.paths import Results
 from vitbench.system.files import read_json
 
-BLOCKS_BESIDE = 11  # of training steps: those that show where the time goes, and the steps taken one by one
+FURTHER_BLOCKS = 11  # of training: those of the time breakdown, and the single steps
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of one contestant. Seconds and bytes; `other_seconds` is what tune and throughput take."""
+    """The cost of one model on one backend, in seconds and bytes. other_seconds: of the steps tune and throughput."""
 
     model: str
     backend: str
@@ -30,14 +30,14 @@ class Estimate:
 
 
 def run(config: Config, results: Results) -> None:
-    """Prints the table, from the samples."""
+    """Prints the table. Raises FileNotFoundError if a sample is missing; see `list_missing_samples`."""
     samples = [read_json(results.sample(model, backend)) for model, backend in config.model_backends()]
     devices = {sample["device"]["name"] or "the CPU" for sample in samples}
-    print_table(config, [estimate_configuration(config, sample) for sample in samples], devices)
+    print_table(config, [estimate_cost(config, sample) for sample in samples], devices)
 
 
-def unsampled(config: Config, results: Results) -> list[tuple[str, str]]:
-    """The contestants (model, backend) that have no sample made with these settings."""
+def list_missing_samples(config: Config, results: Results) -> list[tuple[str, str]]:
+    """The models and backends that have no sample with these settings."""
     missing = []
     for model, backend in config.model_backends():
         path = results.sample(model, backend)
@@ -46,37 +46,43 @@ def unsampled(config: Config, results: Results) -> list[tuple[str, str]]:
     return missing
 
 
-def estimate_configuration(config: Config, sample: dict) -> Estimate:
-    """What `sample`, as the step sample wrote it, comes to for the configured epochs, seeds and measurements.
+def estimate_cost(config: Config, sample: dict) -> Estimate:
+    """The cost of the configured epochs, seeds and measurements, from `sample` as the step sample wrote it.
 
-    Every execution is taken to be as fast as the sampled one, and `tune` to use up its budget.
+    It assumes that every execution mode is as fast as the sampled one, and that `tune` uses its whole budget.
     """
-    model, step = sample["model"], sample["step_seconds"]
-    per_image = 1 / sample["inference_images_per_second"]
+    model, backend, step_seconds = sample["model"], sample["backend"], sample["step_seconds"]
+    image_seconds = 1 / sample["inference_images_per_second"]
     steps = math.ceil(sample["train_images"] / sample["batch_size"])
-    epoch = steps * step + sample["validation_images"] * per_image
-    training = config.model_epochs(model) * epoch
-    timed = config.throughput
+    epoch_seconds = steps * step_seconds + sample["validation_images"] * image_seconds
     precisions = len(config.precisions)
-    throughput = 0.0
-    for batch_size in config.batch_sizes():
-        throughput += sample["startup_seconds"] + sample["first_step_seconds"]  # the second for a batch of another size
-        of_training, of_inference = step * batch_size / sample["batch_size"], per_image * batch_size
-        for seconds, blocks in ((of_training, timed.blocks + BLOCKS_BESIDE), (of_inference, timed.blocks)):
-            block = min(max(timed.steps_per_block * seconds, timed.block_seconds), timed.longest_block_seconds)
-            throughput += 2 * timed.warmup_steps * seconds + blocks * max(block, seconds)
-    other = precisions * config.tuning.budget_seconds
-    other += precisions * len(config.timed_executions(model, sample["backend"])) * throughput
+    measurements = precisions * len(config.timed_executions(model, backend))
     return Estimate(
         model=model,
-        backend=sample["backend"],
-        epoch_seconds=epoch,
+        backend=backend,
+        epoch_seconds=epoch_seconds,
         first_step_seconds=sample["first_step_seconds"],
         memory_bytes=sample["peak_device_memory_bytes"] or sample["peak_host_memory_bytes"],
         runs=precisions * len(config.model_executions(model).train) * len(config.model_seeds(model)),
-        run_seconds=sample["startup_seconds"] + training + sample["test_images"] * per_image,
-        other_seconds=other,
+        run_seconds=sample["startup_seconds"]
+        + config.model_epochs(model) * epoch_seconds
+        + sample["test_images"] * image_seconds,
+        other_seconds=precisions * config.tuning.budget_seconds
+        + measurements * _estimate_throughput_seconds(config, sample, image_seconds),
     )
+
+
+def _estimate_throughput_seconds(config: Config, sample: dict, image_seconds: float) -> float:
+    """The time of one throughput measurement, over all batch sizes."""
+    bounds, seconds = config.throughput, 0.0
+    for batch_size in config.batch_sizes():
+        seconds += sample["startup_seconds"] + sample["first_step_seconds"]  # the latter for another batch size
+        training = sample["step_seconds"] * batch_size / sample["batch_size"]
+        inference = image_seconds * batch_size
+        for step, blocks in ((training, bounds.blocks + FURTHER_BLOCKS), (inference, bounds.blocks)):
+            block = min(max(bounds.steps_per_block * step, bounds.block_seconds), bounds.longest_block_seconds)
+            seconds += 2 * bounds.warmup_steps * step + blocks * max(block, step)
+    return seconds
 
 
 def print_table(config: Config, estimates: list[Estimate], devices: set[str]) -> None:
@@ -86,25 +92,25 @@ def print_table(config: Config, estimates: list[Estimate], devices: set[str]) ->
     table = Table(title=f"{config.experiment}: estimate for {', '.join(sorted(devices))}", title_justify="left")
     table.add_column("model")
     table.add_column("backend")
-    headings = ("s per epoch", "epochs", "first step, s", "memory, GB", "time per run", "runs", "all of it")
-    for heading in headings:
+    for heading in ("s per epoch", "epochs", "first step, s", "memory, GB", "time per run", "runs", "total"):
         table.add_column(heading, justify="right")
-    for e in estimates:
+    for estimate in estimates:
         table.add_row(
-            *(e.model, e.backend, f"{e.epoch_seconds:.3g}", str(config.model_epochs(e.model))),
-            *(
-                f"{e.first_step_seconds:.1f}",
-                f"{e.memory_bytes / 1e9:.1f}",
-                format_duration(e.run_seconds),
-                str(e.runs),
-            ),
-            format_duration(e.total_seconds),
+            estimate.model,
+            estimate.backend,
+            f"{estimate.epoch_seconds:.3g}",
+            str(config.model_epochs(estimate.model)),
+            f"{estimate.first_step_seconds:.1f}",
+            f"{estimate.memory_bytes / 1e9:.1f}",
+            format_duration(estimate.run_seconds),
+            str(estimate.runs),
+            format_duration(estimate.total_seconds),
         )
     console = Console(width=None if Console().is_terminal else 120)
     console.print(table)
-    total = sum(e.total_seconds for e in estimates)
+    total = sum(estimate.total_seconds for estimate in estimates)
     console.print(
-        f"About {format_duration(total)} in total, one job at a time. It assumes that every execution mode is as "
-        "fast as the sampled one. The last column includes tune and throughput.",
+        f"About {format_duration(total)} in total, one job at a time. It assumes that every execution mode is as fast "
+        "as the sampled one. The last column includes tune and throughput.",
         highlight=False,
     )

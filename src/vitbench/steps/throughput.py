@@ -1,7 +1,7 @@
-"""throughput: training and inference steps per second in steady state, on nothing but steps, device-synchronised.
+"""throughput: training and inference speeds in the steady state, with memory, energy and the share of each cost.
 
-Each phase at each batch size is measured in a process of its own, so that its cold start and its memory are its own,
-and one that is too large, or hangs, ends with a row and not with the job.
+Each phase at each batch size is measured in a process of its own. So its startup time and memory are its own, and one
+that runs out of memory or hangs becomes a row and does not end the job.
 """
 
 from typing import Any
@@ -21,19 +21,19 @@ PHASES = ("train", "infer")
 
 
 def run(config: Config, results: Results, job: Job) -> str:
-    """Times `job` at each batch size and returns its status. Raises records.Gated if parity failed."""
+    """Measures `job` at each batch size and returns its status. Raises GatedError if parity failed."""
     warning = check_gate(config, results, job)
     bar = ProgressBar(f"throughput {job}", len(config.batch_sizes()) * len(PHASES), "measurement")
     measurements, environment, too_large = [], None, {}
+    limit = config.throughput.limit_seconds
     for batch_size in sorted(config.batch_sizes()):
         for phase in PHASES:
             if phase in too_large:
-                error = f"not tried, since {too_large[phase]} images per step were too many"
+                error = f"not tried, because {too_large[phase]} images per step were too many"
                 row: dict[str, Any] = {"status": "out_of_memory", "error": error}
             else:
-                limit = config.throughput.limit_seconds
                 outcome = run_in_subprocess(_measure, (config, results, job, batch_size, phase), limit)
-                row = row_of(outcome, limit, job.backend)
+                row = build_row(outcome, limit, job.backend)
                 environment = environment or outcome.get("environment")
             if row["status"] == "out_of_memory":
                 too_large.setdefault(phase, batch_size)
@@ -48,8 +48,8 @@ def run(config: Config, results: Results, job: Job) -> str:
     return status
 
 
-def row_of(outcome: dict, limit_seconds: float, backend: str) -> dict:
-    """The row of tables/throughput, if there is one, else why there is none, from what a process left."""
+def build_row(outcome: dict, limit_seconds: float, backend: str) -> dict:
+    """The row of tables/throughput from the outcome of a process, or the status and the reason why there is none."""
     if outcome["status"] == "abandoned":
         return {"status": "failed", "error": f"it took longer than throughput.limit_seconds, {limit_seconds:g} s"}
     if outcome["status"] == "failed":
@@ -63,6 +63,6 @@ def row_of(outcome: dict, limit_seconds: float, backend: str) -> dict:
 
 def _measure(config: Config, results: Results, job: Job, batch_size: int, phase: str) -> dict:
     import_seconds = start_backend(job.backend, job.precision, config.accelerator, config.allow_cpu)
-    from vitbench.measure.throughput import measure_phase
+    from vitbench.measure.throughput import measure_phase  # imports Keras
 
     return {"status": "measured", **measure_phase(config, results, job, batch_size, phase, import_seconds)}

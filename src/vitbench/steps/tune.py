@@ -1,7 +1,7 @@
-"""tune: times a few ways to execute the same training and keeps the one with the least predicted time.
+"""tune: times several plans for the same training and chooses the one with the least predicted time.
 
-Each candidate is measured in a process of its own: its cold cost is real, and a crash or an endless compilation ends
-that candidate, not the step.
+Each candidate is measured in a process of its own, so that its startup time is real, and so that a crash or an endless
+compilation ends the candidate and not the step.
 """
 
 import time
@@ -21,6 +21,7 @@ from vitbench.system.times import process_times
 
 
 def run(config: Config, results: Results, model: str, backend: str, precision: str) -> None:
+    """Writes the candidates with their times, the chosen plan and the reason. Raises DeviceError without a GPU."""
     job = Job(model, backend, "tuned", precision)
 
     def measure(plan: Plan, limit: float) -> dict:
@@ -39,8 +40,13 @@ def run(config: Config, results: Results, model: str, backend: str, precision: s
     notify(f"tune {model} · {backend}: {chosen} ({reason})")
     content = {
         "schema_version": SCHEMA_VERSION,
-        **{"experiment": config.experiment, "model": model, "backend": backend, "precision": precision},
-        **{"candidates": candidates, "plan": chosen.as_dict(), "reason": reason},
+        "experiment": config.experiment,
+        "model": model,
+        "backend": backend,
+        "precision": precision,
+        "candidates": candidates,
+        "plan": chosen.as_dict(),
+        "reason": reason,
         **process_times(),
     }
     write_json(results.tune(model, backend, precision), content)

@@ -68,7 +68,7 @@ def test_who_was_trained_though_its_parity_is_not_known_is_marked(results):
     metrics.parent.mkdir(parents=True)
     row = {"status": "completed", "error": "parity could not be computed: no memory; measured anyway"}
     metrics.write_text(json.dumps(RUN.key_columns(CONFIG) | row | {"test_accuracy": 0.5, "resumptions": 0}))
-    found = tables.collect(CONFIG, results)
+    found = tables.build_tables(CONFIG, results)
     assert not found["summaries"].set_index("backend").loc["torch", "parity_passed"].any()
     page = results_table(found["runs"], found["parity"], found["summaries"], CONFIG)
     assert page.count("parity failed") == 1
@@ -77,7 +77,7 @@ def test_who_was_trained_though_its_parity_is_not_known_is_marked(results):
 def test_every_job_is_a_row_and_a_failed_command_one_with_the_end_of_its_log(results):
     results.tune("vit", "torch", "float32").unlink()
     said(results, "tune", "vit", "torch", "float32", lines="".join(f"line {i}\n" for i in range(100)))
-    found = tables.collect(CONFIG, results)
+    found = tables.build_tables(CONFIG, results)
     assert found["runs"].set_index("backend")["status"].to_dict() == {"jax": "missing", "torch": "failed"}
     (row,) = found["failures"].query("status == 'failed'").to_dict("records")
     assert row["jobs"] == 1 + len(CONFIG.timed_executions("vit", "torch")) and row["names"] == "vit · torch · float32"

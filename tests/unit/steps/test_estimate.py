@@ -5,7 +5,7 @@ from vitbench.formatting import format_duration
 from vitbench.measure.breakdown import COMPARED_BLOCKS
 from vitbench.results.paths import Results
 from vitbench.steps import estimate
-from vitbench.steps.estimate import BLOCKS_BESIDE, estimate_configuration
+from vitbench.steps.estimate import FURTHER_BLOCKS, estimate_cost
 from vitbench.system.files import write_json
 
 CONFIG = Config.model_validate(
@@ -38,34 +38,34 @@ def sample(model: str, backend: str, **changes) -> dict:
 
 
 def test_an_epoch_is_its_steps_and_its_validation():
-    found = estimate_configuration(CONFIG, sample("vit", "jax"))
+    found = estimate_cost(CONFIG, sample("vit", "jax"))
     assert found.epoch_seconds == 9 * 2.0 + 50 / 100  # 420 images are 9 steps, the last one smaller
 
 
 def test_a_run_is_its_start_its_epochs_and_its_test():
-    found = estimate_configuration(CONFIG, sample("vit", "jax"))
+    found = estimate_cost(CONFIG, sample("vit", "jax"))
     assert found.run_seconds == 20 + 10 * 18.5 + 300 / 100
     assert found.runs == 2
 
 
 def test_all_of_it_counts_seeds_executions_tuning_and_throughput():
-    found = estimate_configuration(CONFIG, sample("vit", "jax"))
+    found = estimate_cost(CONFIG, sample("vit", "jax"))
     train, infer = (2 * 4 + (3 + 11) * 5) * 2.0, (2 * 4 + 3 * 10) * 0.5  # ten training steps would last too long
     assert found.total_seconds == pytest.approx(2 * found.run_seconds + 30 + 2 * (20 + 15 + train + infer))
-    assert BLOCKS_BESIDE == 3 * COMPARED_BLOCKS + 2
+    assert FURTHER_BLOCKS == 3 * COMPARED_BLOCKS + 2
 
 
 def test_the_devices_memory_counts_where_there_is_one():
-    assert estimate_configuration(CONFIG, sample("vit", "jax")).memory_bytes == 2_500_000_000
-    assert estimate_configuration(CONFIG, sample("vit", "jax", peak_device_memory_bytes=7)).memory_bytes == 7
+    assert estimate_cost(CONFIG, sample("vit", "jax")).memory_bytes == 2_500_000_000
+    assert estimate_cost(CONFIG, sample("vit", "jax", peak_device_memory_bytes=7)).memory_bytes == 7
 
 
 def test_a_sample_made_with_other_settings_does_not_count(tmp_path):
     results = Results(tmp_path)
-    assert estimate.unsampled(CONFIG, results) == [("vit", "jax"), ("vit", "torch")]
+    assert estimate.list_missing_samples(CONFIG, results) == [("vit", "jax"), ("vit", "torch")]
     write_json(results.sample("vit", "jax"), sample("vit", "jax"))
     write_json(results.sample("vit", "torch"), sample("vit", "torch", settings="others"))
-    assert estimate.unsampled(CONFIG, results) == [("vit", "torch")]
+    assert estimate.list_missing_samples(CONFIG, results) == [("vit", "torch")]
 
 
 def test_the_table_names_each_contestant_and_the_total(tmp_path, capsys):
@@ -75,7 +75,7 @@ def test_the_table_names_each_contestant_and_the_total(tmp_path, capsys):
     estimate.run(CONFIG, results)
     shown = capsys.readouterr().out
     assert all(word in shown for word in ("jax", "torch", "18.5", "15.0", "2.5", "the CPU"))
-    total = sum(estimate_configuration(CONFIG, sample("vit", b)).total_seconds for b in ("jax", "torch"))
+    total = sum(estimate_cost(CONFIG, sample("vit", b)).total_seconds for b in ("jax", "torch"))
     assert f"About {format_duration(total)} in total" in shown
 
 

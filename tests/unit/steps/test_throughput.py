@@ -1,6 +1,6 @@
 import pytest
 
-from vitbench.steps.throughput import row_of
+from vitbench.steps.throughput import build_row
 from vitbench.system.subprocesses import KILLED
 
 ROW = {"images_per_second": 2.0, "achieved_flops_per_second": 24.0}
@@ -8,13 +8,13 @@ MEASURED = {"status": "measured", "row": ROW, "device_peak_flops_per_second": 12
 
 
 def test_a_row_is_completed_by_what_is_known_of_the_process_that_made_it():
-    row = row_of(MEASURED, 60, "jax")
+    row = build_row(MEASURED, 60, "jax")
     assert row["status"] == "completed" and row["images_per_second"] == 2.0
     assert row["mfu"] == 0.2 and row["device_peak_flops_per_second"] == 120.0
 
 
 def test_without_operations_there_is_no_utilisation():
-    row = row_of(MEASURED | {"row": ROW | {"achieved_flops_per_second": None}}, 60, "jax")
+    row = build_row(MEASURED | {"row": ROW | {"achieved_flops_per_second": None}}, 60, "jax")
     assert row["mfu"] is None and row["device_peak_flops_per_second"] == 120.0
 
 
@@ -37,14 +37,14 @@ def test_without_operations_there_is_no_utilisation():
     ],
 )
 def test_a_process_without_memory_is_a_row_that_is_out_of_memory(backend, error):
-    assert row_of({"status": "failed", "error": error}, 60, backend) == {"status": "out_of_memory", "error": error}
+    assert build_row({"status": "failed", "error": error}, 60, backend) == {"status": "out_of_memory", "error": error}
 
 
 def test_another_end_is_a_failure_with_its_reason():
     failed = {"status": "failed", "error": "ValueError: no such shape"}
-    assert row_of(failed, 60, "jax") == failed
+    assert build_row(failed, 60, "jax") == failed
 
 
 def test_one_that_hangs_is_a_failure_that_names_the_limit():
-    row = row_of({"status": "abandoned"}, 60, "jax")
+    row = build_row({"status": "abandoned"}, 60, "jax")
     assert row["status"] == "failed" and "throughput.limit_seconds, 60 s" in row["error"]
