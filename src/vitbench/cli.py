@@ -1,4 +1,4 @@
-"""One command per step of the flow, each as its rule calls it and as a person can by hand."""
+"""One command per step of the pipeline, for the rules and for use by hand."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +11,8 @@ from vitbench.config import loading
 from vitbench.config.loading import ConfigError
 from vitbench.config.schema import Backend, Config, Execution, Precision, TimedExecution
 from vitbench.results.paths import Results
-from vitbench.system.files import read_json
 from vitbench.system.gpus import claim_gpu
-from vitbench.system.logs import log_to, notify
+from vitbench.system.logs import log_to
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -22,21 +21,23 @@ ConfigFiles = Annotated[
     typer.Option(
         "--config",
         envvar="VITBENCH_CONFIG",
-        help="A config file, YAML or JSON; may be given again, the last one wins.",
+        help="A config file, YAML or JSON. May be repeated; later files override earlier ones.",
     ),
 ]
-LogFile = Annotated[Path | None, typer.Option("--log", help="Send all but the progress to this file.")]
+LogFile = Annotated[Path | None, typer.Option("--log", help="Write all output but the progress to this file.")]
 Model = Annotated[str, typer.Option(help="A model of the config.")]
 BackendName = Annotated[Backend, typer.Option(help="The Keras backend.")]
-TimedExecutionName = Annotated[TimedExecution, typer.Option(help="As published, tuned by measurement, or native.")]
-ExecutionName = Annotated[Execution, typer.Option(help="As published, or tuned by measurement.")]
+TimedExecutionName = Annotated[TimedExecution, typer.Option(help="published, tuned or native.")]
+ExecutionName = Annotated[Execution, typer.Option(help="published or tuned.")]
 PrecisionName = Annotated[Precision, typer.Option(help="Arithmetic; float32 has TF32 off.")]
-Seed = Annotated[int, typer.Option(help="Decides initial weights, order of the images, augmentation and dropout.")]
+Seed = Annotated[
+    int, typer.Option(help="Seed of the initial weights, the order of the images, augmentation and dropout.")
+]
 
 
 @app.command()
-def config(files: Annotated[list[Path], typer.Argument(help="Config files, the last one wins.")]):
-    """Check config files and print the whole config with every default in it."""
+def config(files: Annotated[list[Path], typer.Argument(help="Config files; later ones override earlier ones.")]):
+    """Check config files and print the whole config with every default."""
     typer.echo(_load(files).model_dump_json(indent=2))
 
 
@@ -57,14 +58,14 @@ def schema(
 
 @app.command()
 def data(config: ConfigFiles, log: LogFile = None):
-    """Make the images as arrays, and a manifest that says what they are."""
+    """Write the images as arrays, with a manifest that describes them."""
     with log_to(log, step="data"):
         runner.run_data(*_open(config))
 
 
 @app.command()
 def init(config: ConfigFiles, model: Model, seed: Seed, log: LogFile = None):
-    """Draw the initial weights that every backend starts from."""
+    """Draw the initial weights from which every backend starts."""
     with log_to(log, step="init", model=model, seed=seed):
         experiment, results = _open(config, model)
         runner.run_init(experiment, results, model, seed)
@@ -72,7 +73,7 @@ def init(config: ConfigFiles, model: Model, seed: Seed, log: LogFile = None):
 
 @app.command()
 def sample(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile = None):
-    """Time a few steps of one contestant, for the estimate."""
+    """Time a few steps of one model on one backend, for the estimate."""
     with log_to(log, step="sample", model=model, backend=backend):
         experiment, results = _open_on_device(config, model)
         runner.run_sample(experiment, results, model, backend)
@@ -80,22 +81,15 @@ def sample(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile
 
 @app.command()
 def estimate(config: ConfigFiles):
-    """Say what the experiment will cost on this machine; samples the contestants if that was not done yet."""
+    """Estimate what the experiment will cost on this machine; takes the samples that are missing."""
     with log_to(None):
         experiment, results = _open(config)
         from vitbench.steps import estimate
 
-        if not results.manifest.exists() or read_json(results.manifest)["settings"] != experiment.relevant_settings(
-            "data"
-        ):
-            notify(f"estimate: the images of {experiment.dataset.name}")
-            runner.run_isolated(runner.run_data, experiment, results)
         missing = estimate.list_missing_samples(experiment, results)
-        if missing:  # as rule the samples are there, and this environment has no backend and no NVML
+        if missing:  # the rule makes the samples first, because its environment has no backend and no NVML
             claim_gpu(experiment.accelerator)
-        for model, backend in missing:
-            notify(f"estimate: a few steps of {model} on {backend}")
-            runner.run_isolated(runner.run_sample, experiment, results, model, backend)
+            runner.run_missing_samples(experiment, results, missing)
         estimate.run(experiment, results)
 
 
@@ -103,7 +97,7 @@ def estimate(config: ConfigFiles):
 def tune(
     config: ConfigFiles, model: Model, backend: BackendName, precision: PrecisionName = "float32", log: LogFile = None
 ):
-    """Time a few ways to execute the training and keep the one with the least predicted time."""
+    """Time several plans for the training and choose the one with the least predicted time."""
     with log_to(log, step="tune", model=model, backend=backend, precision=precision):
         experiment, results = _open_on_device(config, model)
         from vitbench.steps import tune
@@ -113,7 +107,7 @@ def tune(
 
 @app.command()
 def parity(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile = None):
-    """Compare this backend's model with the reference before it may be trained or timed."""
+    """Compare what this backend computes with the reference, before it is trained or timed."""
     with log_to(log, step="parity", model=model, backend=backend):
         experiment, results = _open_on_device(config, model)
         runner.run_parity(experiment, results, model, backend)
@@ -129,7 +123,7 @@ def train(
     precision: PrecisionName = "float32",
     log: LogFile = None,
 ):
-    """Train one run, and test its best epoch."""
+    """Train one run and test its best epoch."""
     from vitbench.results.jobs import Job
 
     job = Job(model, backend, execution, precision, seed)
@@ -146,7 +140,7 @@ def throughput(
     precision: PrecisionName = "float32",
     log: LogFile = None,
 ):
-    """Time training and inference steps in steady state."""
+    """Measure training and inference in the steady state."""
     from vitbench.results.jobs import Job
 
     job = Job(model, backend, execution, precision)
@@ -156,7 +150,7 @@ def throughput(
 
 @app.command()
 def tables(config: ConfigFiles, log: LogFile = None):
-    """Collect everything that was measured into pandas tables."""
+    """Collect all results in pandas tables."""
     with log_to(log, step="tables"):
         experiment, results = _open(config)
         from vitbench.steps import tables
@@ -176,13 +170,13 @@ def report(config: ConfigFiles, log: LogFile = None):
 
 @app.command()
 def compare(
-    a: Annotated[Path, typer.Argument(help="results/<experiment>, whose report is done.")],
-    b: Annotated[Path, typer.Argument(help="Another, which is compared with it.")],
-    output: Annotated[Path, typer.Option(help="The report; the executed notebook goes beside it.")] = Path(
+    a: Annotated[Path, typer.Argument(help="results/<experiment> with a finished report.")],
+    b: Annotated[Path, typer.Argument(help="Another one, which is compared with it.")],
+    output: Annotated[Path, typer.Option(help="The report; the executed notebook is written beside it.")] = Path(
         "comparison.html"
     ),
 ):
-    """Render a report on how two experiments differ, and which differences are real."""
+    """Render a report on how two experiments differ."""
     with log_to(None):
         from vitbench.steps import compare
 
@@ -198,17 +192,17 @@ def _load(files: list[Path]) -> Config:
 
 
 def _open(files: list[Path], model: str | None = None) -> tuple[Config, Results]:
-    """The config and where its results lie. Ends the program with a message if `model` is not one of the config's."""
-    found = _load(files)
-    models = found.models.parameters()
+    """The config and the paths of its results. Ends the program with a message if the config has no `model`."""
+    experiment = _load(files)
+    models = experiment.models.parameters()
     if model is not None and model not in models:
         typer.echo(f"Error: --model {model!r} is not in the config, which has {', '.join(models)}", err=True)
         raise typer.Exit(2)
-    return found, Results.for_experiment(found.experiment)
+    return experiment, Results.for_experiment(experiment.experiment)
 
 
 def _open_on_device(files: list[Path], model: str | None = None) -> tuple[Config, Results]:
-    """As `_open`, when this process has a GPU of its own, if it needs one."""
+    """As `_open`, after this process has claimed a GPU, if it needs one."""
     experiment, results = _open(files, model)
     claim_gpu(experiment.accelerator)
     return experiment, results

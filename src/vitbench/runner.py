@@ -9,6 +9,7 @@ from vitbench.config.schema import Config
 from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
 from vitbench.results.writers import write_unfinished
+from vitbench.system.files import read_json
 from vitbench.system.logs import UserError, log, notify
 from vitbench.system.subprocesses import run_in_subprocess
 
@@ -37,6 +38,16 @@ def run_sample(config: Config, results: Results, model: str, backend: str) -> di
 
     sample.run(config, results, model, backend, import_seconds)
     return {"status": "completed"}
+
+
+def run_missing_samples(config: Config, results: Results, missing: list[tuple[str, str]]) -> None:
+    """Makes the images, if they do not match the config, and the samples of the given models and backends."""
+    if not results.manifest.exists() or read_json(results.manifest)["settings"] != config.relevant_settings("data"):
+        notify(f"estimate: the images of {config.dataset.name}")
+        run_isolated(run_data, config, results)
+    for model, backend in missing:
+        notify(f"estimate: a few steps of {model} on {backend}")
+        run_isolated(run_sample, config, results, model, backend)
 
 
 def run_parity(config: Config, results: Results, model: str, backend: str) -> None:

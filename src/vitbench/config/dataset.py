@@ -8,7 +8,7 @@ from vitbench.config.base import Positive, Section, Slug
 
 
 class Synthetic(Section):
-    """What source synthetic makes."""
+    """The images of source synthetic."""
 
     image_size: Positive = Field(default=32, le=1024, description="Height and width of an image, pixels.")
     classes: int = Field(default=100, ge=2, description="Number of classes.")
@@ -20,33 +20,35 @@ class Dataset(Section):
     """Where the images come from."""
 
     source: Literal["keras", "parquet", "npz", "digits", "synthetic"] = Field(
-        default="keras", description="Where the images come from; see the table of data sources."
+        default="keras", description="Where the images come from; see docs/custom-models-and-data.md."
     )
-    name: Slug = Field(default="cifar100", description="keras: cifar10 or cifar100. Elsewhere a label for the tables.")
+    name: Slug = Field(
+        default="cifar100", description="With source keras: cifar10 or cifar100. Otherwise a label for the tables."
+    )
     path: str | None = Field(
         default=None,
         min_length=1,
-        description="parquet: the folder of train*.parquet and test*.parquet. npz: the file. Relative to the folder "
-        "that Snakemake runs in.",
+        description="With source parquet: the folder of train*.parquet and test*.parquet. With npz: the file. Relative "
+        "to the folder in which Snakemake runs.",
     )
     synthetic: Synthetic = Synthetic()
     subset: int | None = Field(
-        default=None, ge=10, description="Use only this many training images, drawn evenly over classes."
+        default=None, ge=10, description="Use only this many training images, drawn evenly over the classes."
     )
     validation_fraction: float = Field(
         default=0.1,
         gt=0,
         lt=1,
-        description="Share of the training images, the last ones, that is held out for validation.",
+        description="Share of the training images, taken from the end, that is held out for validation.",
     )
 
     @model_validator(mode="after")
     def _fits_the_source(self):
         if self.source == "keras" and self.name not in ("cifar10", "cifar100"):
-            raise ValueError(f"name {self.name!r} is not one that source 'keras' has: cifar10, cifar100")
+            raise ValueError(f"name {self.name!r} is unknown to source 'keras', which has cifar10 and cifar100")
         if self.source in ("parquet", "npz") and self.path is None:
             kind = "folder of train*.parquet and test*.parquet" if self.source == "parquet" else ".npz file"
             raise ValueError(f"source {self.source!r} needs path, the {kind}")
         if self.source not in ("parquet", "npz") and self.path is not None:
-            raise ValueError(f"path {self.path!r} is given, but source {self.source!r} reads no file of yours")
+            raise ValueError(f"path {self.path!r} is given, but source {self.source!r} reads no file")
         return self

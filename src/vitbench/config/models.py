@@ -1,4 +1,4 @@
-"""The config's section `models`: the two that are built here, and those that a user brings."""
+"""The section `models` of the config: the parameters of the built-in models and of custom models."""
 
 import difflib
 from typing import Literal
@@ -9,20 +9,23 @@ from vitbench.config.base import Positive, Rate, Section, Slug
 
 
 class Augmentation(Section):
-    """Random changes of a training image, drawn anew each time; `null` switches all of them off."""
+    """Random changes of each training image, different in each epoch; `null` turns all of them off."""
 
-    horizontal_flip: bool = Field(default=True, description="Mirror left to right with probability one half.")
-    rotation: Rate = Field(default=0.02, description="Largest angle, as a share of a full turn; uniform in ± this.")
+    horizontal_flip: bool = Field(default=True, description="Flip left to right with probability 1/2.")
+    rotation: Rate = Field(
+        default=0.02, description="Largest angle as a share of a full turn; uniform between minus and plus this."
+    )
     zoom: Rate = Field(
-        default=0.2, description="Largest zoom, as a share of height and width; uniform in ± this, each."
+        default=0.2,
+        description="Largest zoom as a share of height and width, each uniform between minus and plus this.",
     )
 
 
 class ImageModel(Section):
-    """What the models built here share: they take images normalised, resized and augmented in this way."""
+    """What the built-in models share: how images are normalised, resized and augmented."""
 
     image_size: int = Field(
-        default=72, ge=8, le=1024, description="Images are resized to this height and width, pixels."
+        default=72, ge=8, le=1024, description="Height and width to which images are resized, pixels."
     )
     augmentation: Augmentation | None = Field(default=Augmentation(), description="Augmentation, or null for none.")
 
@@ -31,23 +34,25 @@ class ViT(ImageModel):
     """The Vision Transformer; every default is the Keras example's."""
 
     patch_size: Positive = Field(default=6, description="Height and width of a patch, pixels; must divide image_size.")
-    projection_dim: Positive = Field(default=64, description="Width of a token.")
-    num_heads: Positive = Field(default=4, description="Attention heads.")
+    projection_dim: Positive = Field(default=64, description="Width of the tokens.")
+    num_heads: Positive = Field(default=4, description="Number of attention heads.")
     key_dim: Positive | Literal["split"] | None = Field(
         default=None,
-        description="Width of each head; null: projection_dim, as in the example; split: projection_dim / num_heads, "
-        "as in the ViT paper.",
+        description="Width of each attention head; null: projection_dim, as in the example; split: projection_dim / "
+        "num_heads, as in the ViT paper.",
     )
-    layers: Positive = Field(default=8, description="Transformer blocks.")
+    layers: Positive = Field(default=8, description="Number of transformer blocks.")
     block_units: list[Positive] = Field(
-        default=[128, 64], min_length=1, description="Widths of a block's MLP, last: a token's."
+        default=[128, 64], min_length=1, description="Widths of the MLP in each block; the last is projection_dim."
     )
-    head_units: list[Positive] = Field(default=[2048, 1024], description="Widths of the MLP in front of the logits.")
-    attention_dropout: Rate = Field(default=0.1, description="Dropout on the attention weights.")
-    mlp_dropout: Rate = Field(default=0.1, description="Dropout in a block's MLP.")
-    head_dropout: Rate = Field(default=0.5, description="Dropout in front of and in the head.")
+    head_units: list[Positive] = Field(default=[2048, 1024], description="Widths of the MLP before the logits.")
+    attention_dropout: Rate = Field(default=0.1, description="Dropout of the attention weights.")
+    mlp_dropout: Rate = Field(default=0.1, description="Dropout in the MLP of each block.")
+    head_dropout: Rate = Field(default=0.5, description="Dropout before and in the MLP of the head.")
     epsilon: float = Field(default=1e-6, gt=0, description="Added to the variance in LayerNormalization.")
-    pooling: Literal["flatten", "average"] = Field(default="flatten", description="How tokens become one vector.")
+    pooling: Literal["flatten", "average"] = Field(
+        default="flatten", description="How the tokens are combined into one vector."
+    )
 
     @property
     def patches(self) -> int:
@@ -82,17 +87,17 @@ class ResNet50V2(ImageModel):
     """The baseline; `keras.applications.ResNet50V2` without pretrained weights."""
 
     image_size: int = Field(
-        default=72, ge=32, le=1024, description="Images are resized to this height and width, pixels."
+        default=72, ge=32, le=1024, description="Height and width to which images are resized, pixels."
     )
 
 
 class UsersModel(Section):
-    """A model of the user's own: any Keras model of raw images, 0–255, to logits."""
+    """A custom model: any Keras model from raw images, 0–255, to logits."""
 
     builder: str = Field(
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
-        description="package.module:function that is given the input shape and the number of classes and returns the "
-        "model. The module is looked for where Snakemake runs.",
+        description="package.module:function that takes the input shape and the number of classes and returns the "
+        "model. The module is searched in the folder in which Snakemake runs.",
     )
     options: dict[str, JsonValue] = Field(default={}, description="Further keyword arguments of the function.")
 
@@ -109,7 +114,7 @@ Parameters = ViT | ResNet50V2 | UsersModel
 
 
 class Models(Section):
-    """The models that take part, by name; `null` takes one out. Any other name is a model of your own."""
+    """The models that take part, by name; `null` removes one. Any other name is a custom model."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, UsersModel | None] = Field(init=False)
@@ -140,7 +145,7 @@ class Models(Section):
         return {name: parameters for name, parameters in named.items() if parameters is not None}
 
     def augmented(self, model: str) -> bool:
-        """Whether the training images of `model` are augmented by what is built here."""
+        """Whether the training images of `model` are augmented by built-in layers."""
         drawn = getattr(self.parameters()[model], "augmentation", None)
         return bool(drawn and (drawn.horizontal_flip or drawn.rotation or drawn.zoom))
 

@@ -1,4 +1,4 @@
-"""The config's section `training`."""
+"""The section `training` of the config."""
 
 from typing import Literal
 
@@ -8,21 +8,22 @@ from vitbench.config.base import Positive, Rate, Section
 
 
 class Optimizer(Section):
-    """What changes the weights."""
+    """The optimiser."""
 
     name: Literal["adamw", "sgd", "lion"] = Field(
         default="adamw",
-        description="adamw: Loshchilov & Hutter 2019, arXiv:1711.05101 (with weight_decay 0 it is Adam). sgd: with "
-        "Nesterov's momentum 0.9. lion: Chen et al. 2023, arXiv:2302.06675.",
+        description="adamw: Loshchilov & Hutter 2019, arXiv:1711.05101 (Adam if weight_decay is 0). sgd: with Nesterov "
+        "momentum 0.9. lion: Chen et al. 2023, arXiv:2302.06675.",
     )
-    learning_rate: float = Field(default=1e-3, gt=0, description="Step size, the largest of the schedule.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Learning rate; with a schedule, the largest one.")
     weight_decay: float = Field(
-        default=1e-4, ge=0, description="Share of each weight that is taken off it at each step."
+        default=1e-4, ge=0, description="Share of each weight that is subtracted at each step; see decay."
     )
     decay: Literal["keras", "independent"] = Field(
         default="keras",
-        description="keras: weight_decay is multiplied by the learning rate of the step. independent: only by the "
-        "schedule's share of the largest learning rate, as in the paper and in what produced the example's 55 %.",
+        description="keras: weight_decay is multiplied by the learning rate of the step. independent: it is multiplied "
+        "only by the schedule's share of the largest learning rate, as in the paper and in the code behind the "
+        "example's 55 %.",
     )
 
 
@@ -31,19 +32,24 @@ class Schedule(Section):
 
     name: Literal["constant", "cosine"] = Field(
         default="constant",
-        description="constant, or half a cosine down to final_fraction (arXiv:1608.03983, no restarts).",
+        description="constant, or half a cosine down to final_fraction (arXiv:1608.03983, without restarts).",
     )
     warmup_epochs: float = Field(
-        default=0, ge=0, description="Epochs in which it first rises from zero, in a straight line."
+        default=0, ge=0, description="Epochs in which the learning rate first rises linearly from zero."
     )
-    final_fraction: Rate = Field(default=0.0, description="cosine: the last learning rate, as a share of the largest.")
+    final_fraction: Rate = Field(
+        default=0.0, description="With cosine: the last learning rate as a share of the largest."
+    )
 
 
 class Training(Section):
     epochs: Positive = Field(
-        default=100, description="Passes over the training images. The example: 10 as a test, 100 for real."
+        default=100,
+        description="Passes over the training images. The example uses 10 as a test and 100 for its results.",
     )
-    batch_size: Positive = Field(default=256, description="Images per step; lower it if a device runs out of memory.")
+    batch_size: Positive = Field(
+        default=256, description="Images per step; reduce it if the device runs out of memory."
+    )
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
 

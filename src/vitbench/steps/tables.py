@@ -75,6 +75,7 @@ def _load_row(config: Config, results: Results, job: Job) -> dict:
     if job.result_path(results).exists():
         return read_json(job.result_path(results))
     failure = find_failure(config, results, job)
+    assert failure is not None  # a job without a result has failed
     return job.key_columns(config) | {"status": failure.status, "error": failure.error}
 
 
@@ -148,12 +149,15 @@ def _build_confusions(results: Results, runs: pd.DataFrame) -> pd.DataFrame:
     """The pairs of classes that each configuration confuses most often, over all its completed runs."""
     rows, keys = [], COLUMNS["confusions"][:5]
     for names, group in runs[runs["status"] == "completed"].groupby(keys, sort=False):
-        predictions = [load_predictions(results.predictions(*names[1:], seed)) for seed in group["seed"]]
+        _, model, backend, execution, precision = names
+        paths = [results.predictions(model, backend, execution, precision, seed) for seed in group["seed"]]
+        predictions = [load_predictions(path) for path in paths]
         if predicted := [classes[:, 0] for classes, _ in filter(None, predictions)]:
             labels = np.tile(np.load(results.labels("test")), len(predicted))
             class_names = read_json(results.manifest)["class_names"]
-            for true, mistaken, *values in count_confusions(labels, np.concatenate(predicted), MOST_CONFUSED):
-                rows.append((*names, class_names[true], class_names[mistaken], *values))
+            confusions = count_confusions(labels, np.concatenate(predicted), MOST_CONFUSED)
+            for true, mistaken, images, share in confusions:
+                rows.append((*names, class_names[true], class_names[mistaken], images, share))
     return pd.DataFrame(rows, columns=COLUMNS["confusions"])
 
 

@@ -1,4 +1,4 @@
-"""Hardware, software and provenance: where and from what a result was made."""
+"""Hardware, software and provenance of a result."""
 
 import contextlib
 import importlib.metadata
@@ -16,16 +16,16 @@ COMPUTING = ("keras", "jax", "jaxlib", "torch", "tensorflow", "tensorflow-cpu", 
 PACKAGES = (*COMPUTING, "pandas", "seaborn", "snakemake", "papermill")
 VARIABLE_PREFIXES = (
     *("KERAS_", "JAX_", "XLA_", "TORCH", "PYTORCH_", "TRITON_"),
-    # not TF_ as such, which is Terraform's, too, tokens included
+    # not all of TF_, which Terraform uses too, for tokens among others
     *(f"TF_{word}_" for word in ("CPP", "CUDNN", "DETERMINISTIC", "DISABLE", "ENABLE", "FORCE", "GPU", "NUM", "XLA")),
     *("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "MALLOC_", "LD_PRELOAD"),
     *(f"SLURM_JOB_{word}" for word in ("ID", "PARTITION", "NODELIST", "GPUS")),
 )
-PRIVATE_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR",)  # a fresh one for each process, whose name says nothing
+PRIVATE_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR",)  # a fresh folder for each process
 
 
 def collect_environment(computing_on: dict | None = None) -> dict:
-    """Everything about this machine and process that a reader needs to judge a figure made on it; see `place`."""
+    """Everything about this machine and process that a reader needs to judge a result; see `describe_machine`."""
     import psutil
 
     return {
@@ -46,29 +46,29 @@ def collect_environment(computing_on: dict | None = None) -> dict:
 
 
 def describe_machine(computing_on: dict | None = None) -> dict:
-    """The name of the device that this process computes on, and the machine's.
+    """The names of the device that this process computes on, and of the machine.
 
-    computing_on: what execution.device() says; without it, it is what the process may compute on.
+    computing_on: the device that the backend reports; None means the one that the process may compute on.
     """
     device = computing_on or {"type": "gpu", "name": None}
-    of_gpus = device["name"] or ", ".join(gpu["name"] for gpu in _gpus() if gpu["name"])
-    name = of_gpus if device["type"] == "gpu" else None
+    gpu_names = device["name"] or ", ".join(gpu["name"] for gpu in _gpus() if gpu["name"])
+    name = gpu_names if device["type"] == "gpu" else None
     return {"device": name or _cpu_name(), "hostname": platform.node()}
 
 
 def installed_versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Of those that are installed."""
+    """The versions of those packages that are installed."""
     return {name: version for name in packages if (version := _version(name))}
 
 
 def has_gpu() -> bool:
-    """Whether the kernel has a GPU that a framework may be able to use: NVIDIA's, AMD's, or Windows' through WSL."""
+    """Whether the kernel has a GPU that a framework may use: of NVIDIA, of AMD, or through WSL of Windows."""
     devices = Path("/dev")
     return any(devices.glob("nvidia[0-9]*")) or (devices / "kfd").exists() or (devices / "dxg").exists()
 
 
 def peak_host_memory_bytes() -> int:
-    """The largest resident set of this process so far, bytes, as the kernel counted it."""
+    """The largest resident set of this process so far, bytes, as the kernel counts it."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -101,19 +101,19 @@ def _cpu_name() -> str:
 
 
 def _gpus() -> list[dict]:
-    """The NVIDIA GPUs that this process may use; null where NVML does not tell, as of memory shared with the host."""
+    """The NVIDIA GPUs that this process may use. None where NVML has no value, as for memory shared with the host."""
     import pynvml
 
-    def told(read: Callable, *arguments):
+    def read_or_none(read: Callable, *arguments):
         with contextlib.suppress(pynvml.NVMLError):
             return read(*arguments)
         return None
 
     return [
         {
-            "name": told(pynvml.nvmlDeviceGetName, handle),
-            "memory_bytes": told(lambda of: pynvml.nvmlDeviceGetMemoryInfo(of).total, handle),
-            "driver": told(pynvml.nvmlSystemGetDriverVersion),
+            "name": read_or_none(pynvml.nvmlDeviceGetName, handle),
+            "memory_bytes": read_or_none(lambda handle: pynvml.nvmlDeviceGetMemoryInfo(handle).total, handle),
+            "driver": read_or_none(pynvml.nvmlSystemGetDriverVersion),
         }
         for handle in nvml_handles()
     ]

@@ -128,7 +128,7 @@ def test_the_width_of_an_attention_head_is_part_of_the_fingerprint(copy):
 
 
 def test_the_description_of_a_config_key_is_not_part_of_the_fingerprint(copy):
-    before, after = replace_text(copy / "vitbench" / "config" / "models.py", "Transformer blocks.", "Blocks.")
+    before, after = replace_text(copy / "vitbench" / "config" / "models.py", "Number of transformer blocks.", "Blocks.")
     assert after == before
 
 
