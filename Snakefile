@@ -3,10 +3,13 @@
 #   snakemake --cores all                                                    the published experiment
 #   snakemake --cores all --configfile config.yaml workflow/presets/demo.yaml   minutes, on a CPU
 #   snakemake --cores all estimate                                           what it will cost here, from a few steps
-#   add --use-conda to take each step's environment from envs/
+#   add --use-conda to run each step in its environment from envs/
 from snakemake.utils import min_version
 
 min_version("9.0")
+
+
+report: "workflow/report/workflow.rst"
 
 
 configfile: "config.yaml"
@@ -34,7 +37,7 @@ onstart:
 
 
 onerror:
-    report_what_there_is()
+    make_partial_report()
 
 
 rule all:

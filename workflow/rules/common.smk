@@ -1,4 +1,4 @@
-# What the rules share: the validated config, the wildcards it allows, and the input functions.
+# What the rules share: the validated config, the wildcards that it allows, and the input functions.
 import os
 import re
 import shlex
@@ -16,6 +16,7 @@ from vitbench.config.builders import check_builders
 from vitbench.config.loading import ConfigError, parse_config
 from vitbench.results.jobs import list_jobs
 from vitbench.results.paths import Results
+from vitbench.results.schema import COLUMNS, FIGURES
 from vitbench.system.environment import has_gpu
 from vitbench.system.files import atomic_write
 from vitbench.system.fingerprint import fingerprint, source_files
@@ -26,8 +27,8 @@ try:
 except ConfigError as error:
     raise WorkflowError(error)
 
-# The whole config, for the jobs. Its name says what is in it and it is no input of theirs: a job is repeated when a setting
-# that it depends on changes, which is among its params, and not when any other does.
+# The whole config, for the jobs. It is not an input of theirs: a job is repeated when a setting that it depends on changes,
+# which is among its params, and not when any other setting does.
 CONFIG = Path(".snakemake", "vitbench", f"{experiment.digest()}.json")
 if not CONFIG.exists():
     with atomic_write(CONFIG) as path:
@@ -37,25 +38,26 @@ PATHS = Results.for_experiment(experiment.experiment)
 RESULTS = str(PATHS.root)
 LOGS = f"{RESULTS}/logs"
 GPUS_PER_JOB = 0 if experiment.accelerator == "cpu" else 1
-RUNS, TIMINGS = list_jobs(experiment)
+RUNS, MEASUREMENTS = list_jobs(experiment)
+TABLES = list(COLUMNS)
 
-# --cores counts this machine's; for a cluster there is --jobs instead.
+# Without --cores, the jobs run on a cluster.
 ON_A_CLUSTER = workflow.global_resources["_cores"].value is None
 
-# profiles/default, which Snakemake reads beside a --profile, counts the device of this machine. A cluster counts its own.
+# profiles/default, which Snakemake reads in addition to a --profile, limits the GPUs of this machine. A cluster has its own limits.
 if ON_A_CLUSTER and getattr(workflow.global_resources.get("gpu"), "value", None) == 1:
     del workflow.global_resources["gpu"]
 
-# One mechanism puts the package and the config into every environment, conda's or not, here or on a cluster's node; and
-# nothing of the caller's own site-packages gets in.
+# Every environment, of conda or not, here or on a node of a cluster, gets the package and the config in the same way. Packages
+# in the caller's own site-packages are not visible.
 shell.prefix(
     "set -euo pipefail; export PYTHONNOUSERSITE=1"
     f" PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'src')))} VITBENCH_CONFIG={CONFIG}; "
 )
 
 
-def of_the_callers_own():
-    """What pip takes for installed, and leaves out, while conda makes an environment: only a job's commands are shielded."""
+def find_visible_packages():
+    """Where pip finds packages of the caller while conda creates an environment, and therefore does not install them."""
     found = [f"{name}={os.environ[name]}" for name in ("PYTHONPATH", "PIP_USER", "PIP_TARGET") if os.environ.get(name)]
     user = Path(site.getuserbase(), "lib", "python3.11", "site-packages")
     if "PYTHONNOUSERSITE" not in os.environ and user.is_dir() and any(user.iterdir()):
@@ -66,11 +68,11 @@ def of_the_callers_own():
 if (
     workflow.is_main_process
     and "conda" in map(str, workflow.deployment_settings.deployment_method)
-    and of_the_callers_own()
+    and find_visible_packages()
 ):
     logger.warning(
-        f"An environment that conda makes now may lack packages, since pip takes what it finds here for installed: "
-        f"{', '.join(of_the_callers_own())}. Better: unset PYTHONPATH PIP_USER PIP_TARGET; export PYTHONNOUSERSITE=1"
+        f"Environments that conda creates now may lack packages, because pip treats the packages found here as installed: "
+        f"{', '.join(find_visible_packages())}. Run: unset PYTHONPATH PIP_USER PIP_TARGET; export PYTHONNOUSERSITE=1"
     )
 
 
@@ -97,22 +99,22 @@ def model_environment(wildcards):
 
 
 def relevant(step):
-    """The part of the config that decides what a job of `step` makes: when it changes, the job is repeated."""
+    """The part of the config that decides the result of a job of `step`; when it changes, the job is repeated."""
     return lambda wildcards: experiment.relevant_settings(step, wildcards.get("model"))
 
 
 def code(step):
-    """A digest of what the step computes: editing a comment or a figure repeats no measurement.
+    """A digest of the code of the step: editing a comment or a figure repeats no measurement.
 
-    A model of the user's own counts with what it imports from the folder that Snakemake runs in.
+    It includes a custom model with the modules that it imports from the folder in which Snakemake runs.
     """
     return lambda wildcards: fingerprint(f"vitbench.steps.{step}", *experiment.custom_modules(wildcards.get("model")))
 
 
 def timed_threads():
-    """All cores on a CPU, since whatever runs beside a timed job would change its time; else an equal share per GPU.
+    """All cores on a CPU, because anything beside a timed job would slow it down; otherwise an equal share per GPU.
 
-    On a cluster its profile says how many.
+    On a cluster the profile sets the number.
     """
     if ON_A_CLUSTER:
         return 1
@@ -121,7 +123,7 @@ def timed_threads():
 
 
 def dataset_files(wildcards):
-    """The user's files that the data set is made from; when they change, it is made again."""
+    """The user's files of the data set; when they change, the step data is repeated."""
     dataset = experiment.dataset
     if dataset.path is None:
         return []
@@ -129,7 +131,7 @@ def dataset_files(wildcards):
     if existing := [str(file) for file in found if file.exists()]:
         return existing
     if PATHS.manifest.exists():
-        return []  # the images were made; without the files they stay as they are
+        return []  # the images exist, so the files are not needed
     kind = "a folder with train*.parquet and test*.parquet" if dataset.source == "parquet" else "an .npz file"
     raise WorkflowError(f"dataset.path {dataset.path}: not found in {Path.cwd()}; it should be {kind}.")
 
@@ -138,38 +140,38 @@ def first_seed_init(wildcards):
     return f"{RESULTS}/init/{wildcards.model}-seed{experiment.model_seeds(wildcards.model)[0]}.weights.h5"
 
 
-def plans_to_prove(wildcards):
-    """The tuned plans; nothing for a backend that takes no part and only serves as the reference."""
+def tuned_plans(wildcards):
+    """The tuned plans; empty for a backend that only serves as the reference."""
     if (wildcards.model, wildcards.backend) not in experiment.model_backends():
         return []
     return [str(PATHS.tune(wildcards.model, wildcards.backend, precision)) for precision in experiment.precisions]
 
 
 def reference_quantities(wildcards):
-    """What the reference backend computed; nothing for the reference itself."""
+    """The quantities of the reference backend; empty for the reference itself."""
     reference = experiment.reference_backend(wildcards.model)
     return [] if reference == wildcards.backend else f"{RESULTS}/parity/{wildcards.model}/{reference}.npz"
 
 
-def of_interest(paths):
-    """All of them, so that they are made; or, for a report of what there is, those that there are.
+def all_or_existing(paths):
+    """All paths, so that they are made; for a partial report, only those that exist.
 
-    That one is asked for by: snakemake --cores 1 --allowed-rules all tables report
+    The command for a partial report is: snakemake --cores 1 --allowed-rules all tables report
     """
     only_report = set(workflow.dag_settings.allowed_rules or ()) == {"all", "tables", "report"}
     return [str(path) for path in paths if path.exists() or not only_report]
 
 
 def every_run(wildcards):
-    return of_interest(job.result_path(PATHS) for job in RUNS)
+    return all_or_existing(job.result_path(PATHS) for job in RUNS)
 
 
 def every_throughput(wildcards):
-    return of_interest(job.result_path(PATHS) for job in TIMINGS)
+    return all_or_existing(job.result_path(PATHS) for job in MEASUREMENTS)
 
 
 def every_parity(wildcards):
-    return of_interest(PATHS.parity(*contestant) for contestant in experiment.model_backends())
+    return all_or_existing(PATHS.parity(*contestant) for contestant in experiment.model_backends())
 
 
 def every_sample(wildcards):
@@ -177,7 +179,7 @@ def every_sample(wildcards):
 
 
 def stop_without_gpu():
-    """Ends a local run that would train on a machine without a GPU, unless the config says that it may."""
+    """Raises an error if a local run would train on a machine without a GPU and the config does not allow it."""
     to_run = {job.rule.name for job in workflow.dag.needrun_jobs()}
     wants_gpu = experiment.accelerator == "auto" and not experiment.allow_cpu
     if wants_gpu and workflow.is_main_process and workflow.local_exec and "train" in to_run and not has_gpu():
@@ -185,14 +187,14 @@ def stop_without_gpu():
 
 
 def newest(files):
-    """When the youngest of `files` was last touched, nanoseconds since 1970."""
+    """When the newest of `files` was modified, nanoseconds since 1970."""
     return max(Path(file).stat().st_mtime_ns for file in files)
 
 
-def report_what_there_is():
-    """Makes tables and report although jobs failed without a result, each of which is a row that says so.
+def make_partial_report():
+    """Makes tables and report although jobs failed without a result; each of them is a row with a status.
 
-    Not when the workflow was interrupted, and not for what is made before anything is measured.
+    Does nothing if the workflow was interrupted, or if there are no images yet.
     """
     failed = {job.rule.name for job in workflow.scheduler.failed}
     if not failed or failed & {"estimate", "sample", "tables", "report"} or not PATHS.manifest.exists():
@@ -205,6 +207,6 @@ def report_what_there_is():
     command += ["--software-deployment-method", *methods] if methods else []
     command += ["--conda-prefix", str(deployment.conda_prefix)] if deployment.conda_prefix else []
     command += ["--allowed-rules", "all", "tables", "report"]
-    print("Jobs failed without a result. Making the report of what there is.", file=sys.stderr)
+    print("Jobs failed without a result. Making a partial report.", file=sys.stderr)
     if subprocess.run(command).returncode == 0:
-        print(f"{RESULTS}/report.html says what failed; the same command goes on.", file=sys.stderr)
+        print(f"{RESULTS}/report.html says what failed; the same command continues.", file=sys.stderr)

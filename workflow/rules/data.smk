@@ -1,4 +1,4 @@
-# data, init: what every backend starts from.
+# data, init: the images and initial weights from which every backend starts.
 
 
 rule data:

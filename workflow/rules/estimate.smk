@@ -1,4 +1,4 @@
-# sample, estimate: what the experiment will cost on this machine, before it is begun.
+# sample, estimate: what the experiment will cost on this machine, before it starts.
 
 
 rule sample:
@@ -22,7 +22,7 @@ rule sample:
         "python -m vitbench sample --model {wildcards.model} --backend {wildcards.backend} --log {log}"
 
 
-# It makes no file, so it is run whenever it is asked for.
+# It writes no file, so it runs whenever it is requested.
 rule estimate:
     input:
         samples=every_sample,

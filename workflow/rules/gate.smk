@@ -1,4 +1,4 @@
-# tune, parity: how each backend runs best, and the proof that it runs the same model.
+# tune, parity: the fastest plan of each backend, and whether it computes the same as the reference.
 
 
 rule tune:
@@ -28,7 +28,7 @@ rule parity:
     input:
         manifest=f"{RESULTS}/data/manifest.json",
         init=first_seed_init,
-        plans=plans_to_prove,
+        plans=tuned_plans,
         reference=reference_quantities,
     output:
         verdict=f"{RESULTS}/parity/{{model}}/{{backend}}.json",

@@ -1,4 +1,4 @@
-# train, throughput: what a backend reaches, and how fast. Each job is one process with one backend.
+# train, throughput: accuracy and speed of each configuration. Each job is one process with one backend.
 
 
 rule train:
@@ -7,8 +7,8 @@ rule train:
         init=f"{RESULTS}/init/{{model}}-seed{{seed}}.weights.h5",
         plan=f"{RESULTS}/tune/{{model}}/{{backend}}/{{precision}}.json",
         parity=f"{RESULTS}/parity/{{model}}/{{backend}}.json",
-    # best.weights.h5 and predictions.npz are no declared outputs: a run that failed or was gated has none, and is a result
-    # all the same.
+    # best.weights.h5 and predictions.npz are not declared outputs, because a failed or gated run, which is a result too, has
+    # none.
     output:
         metrics=f"{RESULTS}/runs/{{model}}/{{backend}}/{{execution}}/{{precision}}/seed{{seed}}/metrics.json",
         history=f"{RESULTS}/runs/{{model}}/{{backend}}/{{execution}}/{{precision}}/seed{{seed}}/history.csv",

@@ -1,7 +1,5 @@
-# tables, report: from the measurements to what people read.
+# tables, report: from the measurements to the report.
 
-TABLES = ["runs", "epochs", "throughput", "parity", "comparisons", "failures", "jobs", "summaries", "confusions"]
-FIGURES = ["accuracy", "throughput", "accuracy_over_time", "learning_curves", "patches", "timeline"]
 REPORT_SOURCES = source_files(
     "vitbench.steps.report",
     *(f"vitbench.report.tables.{part}" for part in ("accuracy", "speed", "parity", "predictions")),
@@ -37,7 +35,7 @@ rule tables:
     params:
         settings=experiment.canonical(),
     message:
-        "tables: everything that was measured"
+        "tables: all results"
     shell:
         "python -m vitbench tables --log {log}"
 
@@ -73,7 +71,7 @@ rule report:
     conda:
         "../../envs/report.yaml"
     params:
-        # Snakemake takes a touched file whose content is the same for unchanged; who touches a figure wants to see it.
+        # Snakemake ignores a touched file with the same content, but whoever touches a figure wants to see it.
         touched=newest(REPORT_SOURCES),
     message:
         "report: {output.html}"
