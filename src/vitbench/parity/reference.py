@@ -1,11 +1,11 @@
-"""The Vision Transformer's forward pass and its augmentation in float64 NumPy: what the backends are compared with.
+"""The reference: the forward pass of the Vision Transformer in NumPy, float64.
 
-Written from the description, not from the Keras code.
+It is written from the description, not from the Keras code, and shares no code with the rest of the package.
 
 Description: K. Salama, "Image classification with Vision Transformer", 2021, after Dosovitskiy et al. 2020
 (arXiv:2010.11929); attention after Vaswani et al. 2017 (arXiv:1706.03762), eq. 1; GELU after Hendrycks & Gimpel 2016
-(arXiv:1606.08415), eq. 2. Images have shape (batch, height, width, 3); b, n, d, h, k below are batch, tokens, width of
-a token, heads and width of a head.
+(arXiv:1606.08415), eq. 2. Images have shape (batch, height, width, 3). In einsum, b, n, d, h and k are the batch, the
+tokens, the width of a token, the heads and the width of a head.
 """
 
 import zlib
@@ -13,26 +13,33 @@ import zlib
 import numpy as np
 from scipy.special import erf, logsumexp
 
-STEP = 1e-5  # of the central difference, in standard deviations of the direction: its error is of the order STEP²
+STEP = 1e-5  # of the central difference, in standard deviations of the direction; the error is of order STEP²
 
 
 def reference_quantities(
     images: np.ndarray, labels: np.ndarray, weights: dict[str, np.ndarray], normalization: dict, p
 ) -> dict:
-    """logits; loss; and the slope: the derivative of the loss along `direction`, by a central difference."""
+    """`logits`, `loss` and `slope`, the derivative of the loss along `random_direction` by a central difference.
+
+    p: the parameters of the Vision Transformer.
+    """
 
     def loss_at(step: float) -> float:
         moved = {name: value + step * random_direction(name, value.shape) for name, value in weights.items()}
         return cross_entropy(reference_logits(images, moved, normalization, p), labels)
 
-    found = reference_logits(images, weights, normalization, p)
+    logits = reference_logits(images, weights, normalization, p)
     slope = (loss_at(STEP) - loss_at(-STEP)) / (2 * STEP)
-    return {"logits": found, "loss": np.array([cross_entropy(found, labels)]), "slope": np.array([slope])}
+    return {"logits": logits, "loss": np.array([cross_entropy(logits, labels)]), "slope": np.array([slope])}
 
 
-def directional_slope(found: dict[str, np.ndarray]) -> np.ndarray:
-    """float64 (1,): the derivative of a loss along `direction`, from its gradients, named gradient/<weight's path>."""
-    gradients = {n.partition("/")[2]: g.astype(np.float64) for n, g in found.items() if n.startswith("gradient/")}
+def directional_slope(quantities: dict[str, np.ndarray]) -> np.ndarray:
+    """float64 (1,): the derivative of a loss along `random_direction`, from the quantities gradient/<path of the weight>."""
+    gradients = {
+        name.partition("/")[2]: gradient.astype(np.float64)
+        for name, gradient in quantities.items()
+        if name.startswith("gradient/")
+    }
     return np.array(
         [sum(np.vdot(gradient, random_direction(path, gradient.shape)) for path, gradient in gradients.items())]
     )
@@ -44,12 +51,12 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def random_direction(path: str, shape: tuple[int, ...]) -> np.ndarray:
-    """float64: standard normal values, the same for a weight of that path wherever they are drawn."""
+    """float64: standard normal values that depend only on the path and the shape of the weight."""
     return np.random.default_rng(zlib.crc32(path.encode())).normal(size=shape)
 
 
 def reference_logits(images: np.ndarray, weights: dict[str, np.ndarray], normalization: dict, p) -> np.ndarray:
-    """float64 (batch, classes) from raw images of 0–255; `p` are the ViT's parameters, weights are named by path."""
+    """float64 (batch, classes) from raw images, 0–255. weights: by the path of the weight in the Keras model."""
     weights = {name: value.astype(np.float64) for name, value in weights.items()}
 
     def dense(x, name):
@@ -97,7 +104,7 @@ def gelu(x: np.ndarray) -> np.ndarray:
 
 
 def extract_patches(images: np.ndarray, size: int) -> np.ndarray:
-    """(b, H, W, c) to (b, H/size · W/size, size · size · c): patches row by row, in each its pixels row by row."""
+    """(b, H, W, c) to (b, H/size · W/size, size · size · c): patches row by row, and in each its pixels row by row."""
     rows, columns = images.shape[1] // size, images.shape[2] // size
     cut = [
         images[:, r * size : (r + 1) * size, c * size : (c + 1) * size].reshape(len(images), -1)
@@ -108,7 +115,7 @@ def extract_patches(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:
-    """(b, H, W, c) to (b, size, size, c): bilinear, pixel centres at half-integers, edges repeated, no antialiasing."""
+    """(b, H, W, c) to (b, size, size, c): bilinear, half-pixel centres, repeated edges, no antialiasing."""
     for axis in (1, 2):
         n = images.shape[axis]
         position = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
