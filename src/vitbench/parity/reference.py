@@ -34,7 +34,7 @@ def reference_quantities(
 
 
 def directional_slope(quantities: dict[str, np.ndarray]) -> np.ndarray:
-    """float64 (1,): the derivative of a loss along `random_direction`, from the quantities gradient/<path of the weight>."""
+    """float64 (1,): the derivative of a loss along `random_direction`, from the gradients in `quantities`."""
     gradients = {
         name.partition("/")[2]: gradient.astype(np.float64)
         for name, gradient in quantities.items()
