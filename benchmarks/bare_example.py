@@ -14,8 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+from vitbench.backends.registry import BACKENDS
 from vitbench.config.loading import load_config
-from vitbench.config.schema import BACKENDS, Config
+from vitbench.config.schema import Config
 from vitbench.system.subprocesses import run_in_subprocess
 
 ROUNDS = 5

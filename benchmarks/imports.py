@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from vitbench.config.schema import BACKENDS
+from vitbench.backends.registry import BACKENDS
 
 TIMED = """
 import contextlib, os, sys, time

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 import numpy as np
 
 from vitbench.analysis.speeds import speed_interval
-from vitbench.config.schema import BACKENDS
+from vitbench.backends.registry import BACKENDS
 
 SHARES = ("input_seconds_share", "host_seconds_share", "compute_seconds_share")
 

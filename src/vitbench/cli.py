@@ -8,8 +8,9 @@ import typer
 
 from vitbench import runner
 from vitbench.config import loading
+from vitbench.config.executions import Backend, Execution, Precision, TimedExecution
 from vitbench.config.loading import ConfigError
-from vitbench.config.schema import Backend, Config, Execution, Precision, TimedExecution
+from vitbench.config.schema import Config
 from vitbench.results.paths import Results
 from vitbench.system.gpus import claim_gpu
 from vitbench.system.logs import log_to

@@ -11,7 +11,7 @@ import numpy as np
 from vitbench.backends.plan import Plan
 from vitbench.backends.process import start_backend
 from vitbench.config.models import ViT
-from vitbench.config.schema import Tolerances
+from vitbench.config.parity import Tolerances
 from vitbench.data.batches import Batches
 from vitbench.models.native.registry import Settings
 from vitbench.models.registry import build_model

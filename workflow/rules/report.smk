@@ -33,7 +33,7 @@ rule tables:
     conda:
         "../../envs/report.yaml"
     params:
-        settings=experiment.canonical(),
+        settings=experiment.canonical_json(),
     message:
         "tables: all results"
     shell:

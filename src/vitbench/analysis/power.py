@@ -5,7 +5,7 @@ import bisect
 import numpy as np
 from scipy import stats
 
-from vitbench.config.schema import Statistics
+from vitbench.config.report import Statistics
 
 POWER = 0.8  # of the experiment that an inconclusive verdict asks for
 MOST_SEEDS = 1000

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from vitbench.config.schema import Statistics
+from vitbench.config.report import Statistics
 
 RESAMPLES = 9_999
 MOST_BLOCKS = 1000

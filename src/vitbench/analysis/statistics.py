@@ -7,7 +7,7 @@ import pandas as pd
 
 from vitbench.analysis.power import MOST_SEEDS, seeds_needed
 from vitbench.analysis.speeds import GROUP_KEYS, compare_backend_speeds
-from vitbench.config.schema import Statistics
+from vitbench.config.report import Statistics
 from vitbench.results.schema import COLUMNS
 
 METRICS = ("test_accuracy", "test_top5_accuracy")

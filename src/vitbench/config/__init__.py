@@ -1,1 +1,1 @@
-"""TODO."""
+"""What a user may configure: keys, defaults, ranges and error messages."""

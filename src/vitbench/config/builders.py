@@ -1,19 +1,19 @@
-"""Checks that the function of a custom model exists, before anything is imported."""
+"""Checks that the builder of each custom model exists, without importing it."""
 
 import ast
 import importlib.util
 from pathlib import Path
 
 from vitbench.config.loading import ConfigError
-from vitbench.config.models import UsersModel
+from vitbench.config.models import CustomModel
 from vitbench.config.schema import Config
 from vitbench.system.fingerprint import find_module
 
 
 def check_builders(config: Config) -> None:
-    """Raises ConfigError if the module or the function of a user's model is not there. Nothing is imported."""
+    """Raises ConfigError if the module or the function of a custom model does not exist. Nothing is imported."""
     for name, parameters in config.models.parameters().items():
-        if isinstance(parameters, UsersModel):
+        if isinstance(parameters, CustomModel):
             _check_builder(f"models.{name}.builder", parameters.module, parameters.function)
 
 
@@ -21,8 +21,8 @@ def _check_builder(key: str, module: str, function: str) -> None:
     path = find_module(module)
     if path is None:
         if importlib.util.find_spec(module.split(".")[0]) is None:
-            raise ConfigError(f"{key}: found no module {module} in {Path.cwd()}, nor is it installed")
-        return  # in an installed package; the step init looks at it
+            raise ConfigError(f"{key}: found no module {module} in {Path.cwd()}, and no installed package has it")
+        return  # it is in an installed package; the step init imports it
     try:
         tree = ast.parse(path.read_text())
     except SyntaxError as error:

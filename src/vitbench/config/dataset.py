@@ -1,4 +1,4 @@
-"""The config's section `dataset`."""
+"""The section `dataset` of the config."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from vitbench.config.base import Positive, Section, Slug
 
 
 class Synthetic(Section):
-    """The images of source synthetic."""
+    """The images of the source synthetic."""
 
     image_size: Positive = Field(default=32, le=1024, description="Height and width of an image, pixels.")
     classes: int = Field(default=100, ge=2, description="Number of classes.")
@@ -43,7 +43,7 @@ class Dataset(Section):
     )
 
     @model_validator(mode="after")
-    def _fits_the_source(self):
+    def _check_source(self):
         if self.source == "keras" and self.name not in ("cifar10", "cifar100"):
             raise ValueError(f"name {self.name!r} is unknown to source 'keras', which has cifar10 and cifar100")
         if self.source in ("parquet", "npz") and self.path is None:

@@ -1,4 +1,4 @@
-"""Reads a config and says in plain words what is wrong with it: the key, the value, what is allowed."""
+"""Reads a config. Error messages name the key, the value and what is allowed."""
 
 import difflib
 import typing
@@ -12,13 +12,13 @@ from vitbench.config.schema import Config
 
 
 class ConfigError(ValueError):
-    """A config that cannot be run; the message is for the user and names every fault."""
+    """The config is not valid. The message is for the user and lists every error."""
 
 
 def load_config(paths: Iterable[Path | str]) -> Config:
-    """The config from YAML or JSON files, a later one overriding keys of an earlier one.
+    """The config from YAML or JSON files; later files override keys of earlier ones.
 
-    Raises ConfigError if a file cannot be read or the whole is not valid.
+    Raises ConfigError if a file cannot be read or the merged config is not valid.
     """
     merged: dict = {}
     for path in paths:
@@ -33,20 +33,20 @@ def load_config(paths: Iterable[Path | str]) -> Config:
 
 
 def parse_config(values: Mapping) -> Config:
-    """The config from plain values. Raises ConfigError that lists every fault."""
+    """The config from plain values. Raises ConfigError, which lists every error."""
     try:
-        return Config.model_validate(_with_nulls(values))
+        return Config.model_validate(_replace_nulls(values))
     except ValidationError as error:
-        faults = "\n".join(f"  {_describe(fault)}" for fault in error.errors())
-        raise ConfigError(f"the config is not valid:\n{faults}") from None
+        messages = "\n".join(f"  {_describe_error(details)}" for details in error.errors())
+        raise ConfigError(f"the config is not valid:\n{messages}") from None
 
 
-def _with_nulls(value):
-    """The same with None for "null": Snakemake leaves what stands within `--config key={...}` as strings."""
+def _replace_nulls(value):
+    """The same with None for "null", because Snakemake passes the values in `--config key={...}` as strings."""
     if isinstance(value, Mapping):
-        return {key: _with_nulls(item) for key, item in value.items()}
+        return {key: _replace_nulls(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_with_nulls(item) for item in value]
+        return [_replace_nulls(item) for item in value]
     return None if value == "null" else value
 
 
@@ -58,30 +58,35 @@ def _merge(into: dict, extra: Mapping) -> None:
             into[key] = value
 
 
-def _describe(fault: Mapping) -> str:
-    location = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        known = _known_keys(fault["loc"][:-1])
-        close = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+def _describe_error(details: Mapping) -> str:
+    """One line for an error of pydantic: the key, what is wrong, the value, and the nearest alternative."""
+    location = ".".join(str(part) for part in details["loc"])
+    if details["type"] == "extra_forbidden":
+        known = _list_known_keys(details["loc"][:-1])
+        close = difflib.get_close_matches(str(details["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
         return f"{location}: unknown key; {hint}"
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "string_pattern_mismatch":
-        message = "may hold letters, digits, '.', '_' and '-' only, and not begin with '.'"
-    value = fault["input"]
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "string_pattern_mismatch":
+        is_builder = details["loc"][-1] == "builder"
+        allowed = "may contain only letters, digits, '.', '_' and '-', and must not begin with '.'"
+        message = "must have the form package.module:function" if is_builder else allowed
+    value = details["input"]
     if isinstance(value, BaseModel | Mapping):
         return f"{location}: {message}" if location else message
-    close = difflib.get_close_matches(str(value), _alternatives(fault), n=1) if isinstance(value, str) else []
+    close = difflib.get_close_matches(str(value), _list_alternatives(details), n=1) if isinstance(value, str) else []
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{location}: {message}, found {value!r}{hint}"
 
 
-def _alternatives(fault: Mapping) -> list[str]:
-    expected = str(fault.get("ctx", {}).get("expected", ""))
+def _list_alternatives(details: Mapping) -> list[str]:
+    """The allowed values that pydantic names in its message; empty if it names none."""
+    expected = str(details.get("ctx", {}).get("expected", ""))
     return [word.strip("' ") for word in expected.replace(" or ", ",").split(",")] if expected else []
 
 
-def _known_keys(location: tuple) -> list[str]:
+def _list_known_keys(location: tuple) -> list[str]:
+    """The keys of the section at `location`."""
     model: type[BaseModel] = Config
     for part in location:
         field = model.model_fields.get(part) if isinstance(part, str) else None

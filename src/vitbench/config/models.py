@@ -22,7 +22,7 @@ class Augmentation(Section):
 
 
 class ImageModel(Section):
-    """What the built-in models share: how images are normalised, resized and augmented."""
+    """What the built-in models have in common: how images are resized and augmented."""
 
     image_size: int = Field(
         default=72, ge=8, le=1024, description="Height and width to which images are resized, pixels."
@@ -31,7 +31,7 @@ class ImageModel(Section):
 
 
 class ViT(ImageModel):
-    """The Vision Transformer; every default is the Keras example's."""
+    """The Vision Transformer. Every default is that of the Keras example."""
 
     patch_size: Positive = Field(default=6, description="Height and width of a patch, pixels; must divide image_size.")
     projection_dim: Positive = Field(default=64, description="Width of the tokens.")
@@ -56,6 +56,7 @@ class ViT(ImageModel):
 
     @property
     def patches(self) -> int:
+        """Number of patches of an image."""
         return (self.image_size // self.patch_size) ** 2
 
     @property
@@ -64,7 +65,7 @@ class ViT(ImageModel):
         return self.projection_dim // self.num_heads if self.key_dim == "split" else self.key_dim or self.projection_dim
 
     @model_validator(mode="after")
-    def _shapes_fit(self):
+    def _check_shapes(self):
         if self.image_size % self.patch_size:
             raise ValueError(
                 f"patch_size {self.patch_size} does not divide image_size {self.image_size}; "
@@ -72,32 +73,32 @@ class ViT(ImageModel):
             )
         if self.block_units[-1] != self.projection_dim:
             raise ValueError(
-                f"block_units ends in {self.block_units[-1]}, but is added to tokens of width projection_dim "
-                f"{self.projection_dim}; let it end in {self.projection_dim}"
+                f"block_units ends in {self.block_units[-1]}, but its output is added to tokens of width "
+                f"projection_dim {self.projection_dim}; the last value must be {self.projection_dim}"
             )
         if self.key_dim == "split" and self.projection_dim % self.num_heads:
             raise ValueError(
                 f"num_heads {self.num_heads} does not divide projection_dim {self.projection_dim}, which "
-                f"key_dim 'split' asks for; try num_heads {_nearest_divisor(self.projection_dim, self.num_heads)}"
+                f"key_dim 'split' requires; try num_heads {_nearest_divisor(self.projection_dim, self.num_heads)}"
             )
         return self
 
 
 class ResNet50V2(ImageModel):
-    """The baseline; `keras.applications.ResNet50V2` without pretrained weights."""
+    """The baseline: `keras.applications.ResNet50V2` without pretrained weights."""
 
     image_size: int = Field(
         default=72, ge=32, le=1024, description="Height and width to which images are resized, pixels."
     )
 
 
-class UsersModel(Section):
+class CustomModel(Section):
     """A custom model: any Keras model from raw images, 0–255, to logits."""
 
     builder: str = Field(
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
         description="package.module:function that takes the input shape and the number of classes and returns the "
-        "model. The module is searched in the folder in which Snakemake runs.",
+        "model. The module is looked up in the folder in which Snakemake runs, then among the installed packages.",
     )
     options: dict[str, JsonValue] = Field(default={}, description="Further keyword arguments of the function.")
 
@@ -110,31 +111,31 @@ class UsersModel(Section):
         return self.builder.split(":")[1]
 
 
-Parameters = ViT | ResNet50V2 | UsersModel
+Parameters = ViT | ResNet50V2 | CustomModel
 
 
 class Models(Section):
     """The models that take part, by name; `null` removes one. Any other name is a custom model."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, UsersModel | None] = Field(init=False)
+    __pydantic_extra__: dict[str, CustomModel | None] = Field(init=False)
 
     vit: ViT | None = ViT()
     resnet50v2: ResNet50V2 | None = ResNet50V2()
 
     @model_validator(mode="before")
     @classmethod
-    def _own_or_built_here(cls, values):
+    def _check_custom_models(cls, values):
         for name, given in values.items() if isinstance(values, dict) else ():
-            brings_builder = isinstance(given, dict) and "builder" in given
-            if name in cls.model_fields and brings_builder:
-                raise ValueError(f"{name} is a model of vitbench; give the one with your builder another name")
-            if name not in cls.model_fields and given is not None and not isinstance(given, UsersModel):
-                if not brings_builder:
+            has_builder = isinstance(given, dict) and "builder" in given
+            if name in cls.model_fields and has_builder:
+                raise ValueError(f"{name} is a model of vitbench; give your custom model another name")
+            if name not in cls.model_fields and given is not None and not isinstance(given, CustomModel):
+                if not has_builder:
                     close = difflib.get_close_matches(name, cls.model_fields, n=1)
-                    meant = f"did you mean {close[0]!r}?" if close else f"vitbench has {', '.join(cls.model_fields)}."
+                    hint = f"did you mean {close[0]!r}?" if close else f"vitbench has {', '.join(cls.model_fields)}."
                     raise ValueError(
-                        f"{name}: unknown key; {meant} A model of your own needs builder: package.module:function"
+                        f"{name}: unknown key; {hint} A custom model needs builder: package.module:function"
                     )
                 _check_name(name)
         return values
@@ -144,10 +145,10 @@ class Models(Section):
         named = {name: getattr(self, name) for name in type(self).model_fields} | self.__pydantic_extra__
         return {name: parameters for name, parameters in named.items() if parameters is not None}
 
-    def augmented(self, model: str) -> bool:
+    def is_augmented(self, model: str) -> bool:
         """Whether the training images of `model` are augmented by built-in layers."""
-        drawn = getattr(self.parameters()[model], "augmentation", None)
-        return bool(drawn and (drawn.horizontal_flip or drawn.rotation or drawn.zoom))
+        augmentation = getattr(self.parameters()[model], "augmentation", None)
+        return bool(augmentation and (augmentation.horizontal_flip or augmentation.rotation or augmentation.zoom))
 
 
 def _check_name(name: str) -> None:
@@ -155,10 +156,10 @@ def _check_name(name: str) -> None:
         TypeAdapter(Slug).validate_python(name)
     except ValidationError:
         raise ValueError(
-            f"the name {name!r} becomes part of a path, so it may hold up to 64 letters, digits, '.', '_' and '-' "
-            "only, and not begin with '.'"
+            f"the name {name!r} becomes part of a path, so it may contain only letters, digits, '.', '_' and "
+            "'-', at most 64 of them, and must not begin with '.'"
         ) from None
 
 
-def _nearest_divisor(n: int, wanted: int) -> int:
-    return min((d for d in range(1, n + 1) if n % d == 0), key=lambda d: abs(d - wanted))
+def _nearest_divisor(n: int, target: int) -> int:
+    return min((d for d in range(1, n + 1) if n % d == 0), key=lambda d: abs(d - target))

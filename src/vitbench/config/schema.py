@@ -5,162 +5,34 @@ The pydantic models are the only definition; the JSON Schema and docs/config.md 
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from vitbench.backends.registry import BACKENDS, get_backend
-from vitbench.config.base import Distinct, Positive, Section, Seed, Slug
+from vitbench.config.base import Distinct, Section, Seed, Slug
 from vitbench.config.dataset import Dataset
-from vitbench.config.models import Models, UsersModel, ViT
+from vitbench.config.executions import Backend, Baseline, Execution, Executions, Precision, TimedExecution
+from vitbench.config.measurement import Throughput, Tuning
+from vitbench.config.models import CustomModel, Models, ViT
+from vitbench.config.parity import Parity
+from vitbench.config.report import Report, Statistics
 from vitbench.config.training import Training, check_warmup
 
-EXECUTIONS = ("published", "tuned")
-
-if TYPE_CHECKING:
-    Backend = str
-else:
-    Backend = Literal[tuple(BACKENDS)]
-Execution = Literal["published", "tuned"]
-TimedExecution = Literal["published", "tuned", "native"]
-Precision = Literal["float32", "tf32", "mixed_bfloat16"]
-
-
-class Executions(Section):
-    train: Annotated[list[Execution], Distinct] = Field(
-        default=["tuned"], min_length=1, description="Execution modes that are trained."
-    )
-    throughput: Annotated[list[TimedExecution], Distinct] = Field(
-        default=["published", "tuned", "native"],
-        min_length=1,
-        description="Execution modes whose throughput is measured. native: the ViT without Keras, on the backends that "
-        "have one; the difference shows what Keras costs.",
-    )
-
-
-class Baseline(Section):
-    """A model that is trained beside the others on fewer backends."""
-
-    model: Slug = Field(default="resnet50v2", description="One of the models.")
-    backends: Annotated[list[Backend], Distinct] = Field(
-        default=["jax"], min_length=1, description="The backends to train it on."
-    )
-    seeds: Annotated[list[Seed], Distinct] | None = Field(
-        default=None, min_length=1, description="Its seeds; null: those of the experiment."
-    )
-    epochs: Positive | None = Field(default=None, description="Its epochs; null: training.epochs.")
-    executions: Executions | None = Field(
-        default=None, description="Its execution modes; null: those of the other models."
-    )
-
-
-class Tuning(Section):
-    budget_seconds: float = Field(
-        default=300, gt=0, description="Longest time for all candidate plans of one model, backend and precision."
-    )
-    timed_steps: int = Field(default=10, ge=2, description="Steps per timed block of a candidate.")
-
-
-class Throughput(Section):
-    batch_sizes: Annotated[list[Positive], Distinct] | None = Field(
-        default=None,
-        min_length=1,
-        description="Batch sizes to measure, ascending until memory runs out; null: training.batch_size.",
-    )
-    warmup_steps: Positive = Field(
-        default=10, description="Steps of one repetition of the warm-up, which is repeated until it gets no faster."
-    )
-    warmup_seconds: float = Field(default=60, gt=0, description="No repetition of the warm-up starts after this time.")
-    limit_seconds: float = Field(default=1800, gt=0, description="Longest time for one phase at one batch size.")
-    native_compiled: bool = Field(
-        default=True, description="Whether torch.compile compiles the native step; on a CPU that takes minutes."
-    )
-    blocks: int = Field(
-        default=5,
-        ge=3,
-        description="Timed blocks, with the device synchronised at the end of each. Intervals of 3 blocks cover 89 % "
-        "instead of 95 %.",
-    )
-    steps_per_block: int = Field(default=20, ge=2, description="Smallest number of steps in a block.")
-    block_seconds: float = Field(
-        default=2.0,
-        ge=0,
-        description="A block gets as many steps as it needs to last about this long, so that the start of Keras' loop, "
-        "some hundredths of a second, does not matter.",
-    )
-    longest_block_seconds: float = Field(
-        default=10.0,
-        gt=0,
-        description="A block gets fewer than steps_per_block steps if it would last longer than this.",
-    )
-
-
-class Tolerances(Section):
-    """Largest differences that pass, relative to the largest magnitude of the compared quantity.
-
-    They lie between the effect of rounding and that of the mildest of nine planted faults; see benchmarks/README.md.
-    """
-
-    logits: float = Field(default=3e-5, gt=0, description="Not in training mode. Float32 rounding causes about 3e-6.")
-    loss: float = Field(
-        default=1e-5, gt=0, description="Of the first batch, in training mode. Rounding causes 1e-6 or less."
-    )
-    slope: float = Field(
-        default=1e-4,
-        gt=0,
-        description="Derivative of the loss along a random direction, relative to the length of the gradient.",
-    )
-    gradient: float = Field(
-        default=1e-4,
-        gt=0,
-        description="Of each weight, relative to at least a thousandth of the model's largest gradient. In smooth "
-        "networks rounding causes 2e-6. At the kinks of ReLU, rounding switches parts of a gradient on or off: if "
-        "rounding the reference's weights changes a gradient by more than a quarter of this value, four times that "
-        "change is the tolerance instead.",
-    )
-    state: float = Field(default=1e-4, gt=0, description="State after the first step, such as moving averages.")
-    losses: float = Field(
-        default=5e-4, gt=0, description="Of every step. Rounding causes up to 1e-4 in a ResNet50V2 and 1e-7 in a ViT."
-    )
-    augmentation: float = Field(default=1e-4, gt=0, description="Pixels of augmented images, given the random draws.")
-
-
-class Parity(Section):
-    reference_backend: Backend = Field(default="jax", description="The backend that the others are compared with.")
-    batch_size: int = Field(default=16, ge=2, description="Images in a compared batch.")
-    steps: int = Field(default=20, ge=2, description="AdamW steps whose losses are compared.")
-    tolerances: Tolerances = Tolerances()
-    train_despite_failure: bool = Field(
-        default=False, description="Train and measure a backend although parity failed; its rows are marked."
-    )
-
-
-class Statistics(Section):
-    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Coverage of the intervals.")
-    equivalence_margin: float = Field(
-        default=0.01, gt=0, lt=1, description="Accuracies that differ by less than this are equivalent."
-    )
-    speed_margin: float = Field(
-        default=0.05,
-        gt=0,
-        lt=1,
-        description="Speeds that differ by less than this share of the slower one are equivalent.",
-    )
-
-
-class Report(Section):
-    title: str = Field(default="vitbench", min_length=1, max_length=200, description="Heading of the report.")
-    target_accuracy: float | None = Field(
-        default=None,
-        gt=0,
-        lt=1,
-        description="Validation accuracy for which the report states the time to reach it; null: the highest whole "
-        "percent that every completed run of a model reaches.",
-    )
+# The sections on which the result of a step depends; `Config.relevant_settings` adds what depends on the model.
+_RELEVANT_SECTIONS = {
+    "data": ["dataset"],
+    "init": [],
+    "sample": ["accelerator", "dataset", "training", "precisions"],
+    "tune": ["accelerator", "training", "tuning"],
+    "parity": ["accelerator", "executions", "parity", "precisions"],
+    "train": ["accelerator", "training"],
+    "throughput": ["accelerator", "training", "throughput"],
+}
 
 
 class Config(Section):
-    """One experiment."""
+    """One experiment. Unknown keys are refused, and a config cannot be changed after it was checked."""
 
     experiment: Slug = Field(default="cifar100", description="Results go to results/<experiment>/.")
     accelerator: Literal["auto", "gpu", "cpu"] = Field(
@@ -179,7 +51,7 @@ class Config(Section):
     )
     baseline: Baseline | None = Field(default=Baseline(), description="The baseline, or null for none.")
     seeds: Annotated[list[Seed], Distinct] = Field(
-        default=[0, 1, 2], min_length=1, description="Each is one run of each trained configuration."
+        default=[0, 1, 2], min_length=1, description="Seeds of the runs; each configuration is trained once per seed."
     )
     executions: Executions = Executions()
     precisions: Annotated[list[Precision], Distinct] = Field(
@@ -195,7 +67,7 @@ class Config(Section):
     report: Report = Report()
 
     @model_validator(mode="after")
-    def _names_exist(self):
+    def _check_model_names(self):
         known = self.models.parameters()
         if not known:
             raise ValueError("models: every model is null, so there is nothing to train")
@@ -204,13 +76,13 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _something_is_timed(self):
+    def _check_timed_executions(self):
         if untimed := [f"{m} on {b}" for m, b in self.model_backends() if not self.timed_executions(m, b)]:
             raise ValueError(f"executions.throughput: {', '.join(untimed)} has no native execution mode; add tuned")
         return self
 
     @model_validator(mode="after")
-    def _can_be_trained(self):
+    def _check_training(self):
         if self.accelerator == "cpu" and "tf32" in self.precisions:
             raise ValueError("precisions: tf32 needs a GPU, but accelerator is 'cpu'; remove tf32")
         if self.baseline and self.baseline.epochs:
@@ -230,10 +102,10 @@ class Config(Section):
     def custom_modules(self, model: str | None) -> list[str]:
         """The module of a custom `model`; empty for other models and for None."""
         parameters = self.models.parameters().get(model) if model else None
-        return [parameters.module] if isinstance(parameters, UsersModel) else []
+        return [parameters.module] if isinstance(parameters, CustomModel) else []
 
     def data_backend(self) -> Backend:
-        """The backend whose environment the step data runs in."""
+        """The backend in whose environment the step data runs."""
         return self.backends[0]
 
     def reference_backend(self, model: str) -> Backend:
@@ -246,6 +118,7 @@ class Config(Section):
         return self.parity.reference_backend if self.parity.reference_backend in known else known[0]
 
     def model_executions(self, model: str) -> Executions:
+        """The execution modes of `model`, which the baseline may set for itself."""
         if self.baseline and model == self.baseline.model and self.baseline.executions:
             return self.baseline.executions
         return self.executions
@@ -254,32 +127,36 @@ class Config(Section):
         """The execution modes of Keras that are trained or measured, published first."""
         executions = self.model_executions(model)
         used = {*executions.train, *executions.throughput}
-        return [execution for execution in EXECUTIONS if execution in used]
+        return [execution for execution in get_args(Execution) if execution in used]
 
     def timed_executions(self, model: str, backend: str) -> list[TimedExecution]:
-        """The execution modes that are measured; native only if the model and the optimiser have one."""
+        """The execution modes whose throughput is measured; native only if there is a native model and optimiser."""
         has_native = isinstance(self.models.parameters()[model], ViT) and get_backend(backend).has_native_vit
         has_native = has_native and self.training.optimizer.name == "adamw"
         return [e for e in self.model_executions(model).throughput if e != "native" or has_native]
 
     def model_seeds(self, model: str) -> list[int]:
+        """The seeds of `model`, which the baseline may set for itself."""
         if self.baseline and model == self.baseline.model and self.baseline.seeds:
             return self.baseline.seeds
         return self.seeds
 
     def model_epochs(self, model: str) -> int:
+        """The epochs of `model`, which the baseline may set for itself."""
         if self.baseline and model == self.baseline.model and self.baseline.epochs:
             return self.baseline.epochs
         return self.training.epochs
 
     def batch_sizes(self) -> list[int]:
+        """The batch sizes at which throughput is measured."""
         return self.throughput.batch_sizes or [self.training.batch_size]
 
     def digest(self) -> str:
         """SHA-256 of the whole config, hexadecimal."""
-        return hashlib.sha256(self.canonical().encode()).hexdigest()
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
 
-    def canonical(self) -> str:
+    def canonical_json(self) -> str:
+        """The whole config as JSON with sorted keys: equal configs give equal text."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True)
 
     def relevant_settings(self, step: str, model: str | None = None) -> str:
@@ -288,7 +165,7 @@ class Config(Section):
         A job is repeated when this changes, and not when any other setting does.
         """
         dump = self.model_dump(mode="json")
-        chosen: dict[str, Any] = {key: dump[key] for key in _RELEVANT[step]}
+        chosen: dict[str, Any] = {key: dump[key] for key in _RELEVANT_SECTIONS[step]}
         if model is not None:
             chosen["model"] = dump["models"][model]
         if model is not None and "training" in chosen:
@@ -302,14 +179,3 @@ class Config(Section):
         if model is not None and step != "init":
             chosen["validation_fraction"] = dump["dataset"]["validation_fraction"]
         return json.dumps(chosen, sort_keys=True)
-
-
-_RELEVANT = {
-    "data": ["dataset"],
-    "init": [],
-    "sample": ["accelerator", "dataset", "training", "precisions"],
-    "tune": ["accelerator", "training", "tuning"],
-    "parity": ["accelerator", "executions", "parity", "precisions"],
-    "train": ["accelerator", "training"],
-    "throughput": ["accelerator", "training", "throughput"],
-}

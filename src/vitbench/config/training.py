@@ -43,6 +43,8 @@ class Schedule(Section):
 
 
 class Training(Section):
+    """How the models are trained."""
+
     epochs: Positive = Field(
         default=100,
         description="Passes over the training images. The example uses 10 as a test and 100 for its results.",
@@ -54,15 +56,14 @@ class Training(Section):
     schedule: Schedule = Schedule()
 
     @model_validator(mode="after")
-    def _warms_up_in_time(self):
+    def _check_warmup(self):
         check_warmup(self.schedule, self.epochs)
         return self
 
 
 def check_warmup(schedule: Schedule, epochs: int) -> None:
-    """Raises ValueError if the learning rate is still rising when `epochs` are over."""
+    """Raises ValueError if the warm-up of the learning rate takes all `epochs` or more."""
     if schedule.warmup_epochs >= epochs:
         raise ValueError(
-            f"schedule.warmup_epochs {schedule.warmup_epochs:g} leaves nothing of the {epochs} epochs; "
-            "it must be smaller"
+            f"schedule.warmup_epochs {schedule.warmup_epochs:g} must be smaller than the number of epochs, {epochs}"
         )

@@ -9,8 +9,8 @@ import keras
 
 from vitbench.backends.plan import Plan
 from vitbench.backends.process import current_backend
+from vitbench.config.measurement import Throughput as Bounds
 from vitbench.config.schema import Config
-from vitbench.config.schema import Throughput as Bounds
 from vitbench.data.batches import Batches
 from vitbench.execution.assemble import assemble
 from vitbench.execution.audit import audit_model, check_execution

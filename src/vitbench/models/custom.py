@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from vitbench.config.models import UsersModel
+from vitbench.config.models import CustomModel
 from vitbench.system.logs import UserError
 
 
@@ -17,7 +17,7 @@ class BuilderError(UserError):
     """The builder cannot be imported or called, or it does not return a model from images to logits."""
 
 
-def build_custom_model(parameters: UsersModel, input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+def build_custom_model(parameters: CustomModel, input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     """The model that the builder returns.
 
     It must map raw images, float32 (batch, *input_shape) with values 0–255, to logits (batch, classes). Raises
@@ -45,7 +45,7 @@ def build_custom_model(parameters: UsersModel, input_shape: tuple[int, int, int]
     return model
 
 
-def _import_builder(parameters: UsersModel) -> Callable[..., Any]:
+def _import_builder(parameters: CustomModel) -> Callable[..., Any]:
     working_directory = str(Path.cwd())
     if working_directory not in sys.path:
         sys.path.insert(0, working_directory)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from vitbench.config.models import ImageModel, Parameters, UsersModel
+from vitbench.config.models import ImageModel, Parameters, CustomModel
 from vitbench.models import resnet50v2, vit
 from vitbench.models.custom import build_custom_model
 
@@ -43,7 +43,7 @@ class ModelParts:
 def build_model(name: str, parameters: Parameters, manifest: dict) -> ModelParts:
     """The parts of model `name` for the data set that `manifest` describes. Raises BuilderError for a custom model."""
     input_shape, classes = tuple(manifest["image_shape"]), len(manifest["class_names"])
-    if isinstance(parameters, UsersModel):
+    if isinstance(parameters, CustomModel):
         return ModelParts(input_shape, [], [], build_custom_model(parameters, input_shape, classes))
     return ModelParts(
         input_shape,

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from vitbench.backends.plan import Plan
-from vitbench.config.schema import Tolerances
+from vitbench.config.parity import Tolerances
 from vitbench.config.training import Training
 from vitbench.data.batches import Batches
 from vitbench.execution.assemble import assemble

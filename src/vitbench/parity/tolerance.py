@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vitbench.config.schema import Tolerances
+from vitbench.config.parity import Tolerances
 
 # Some gradients are zero in exact arithmetic, such as that of the bias of an attention's keys, and consist of rounding
 # errors. So the difference of a gradient is relative to at least this share of the model's largest gradient.

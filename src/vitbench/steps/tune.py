@@ -32,7 +32,7 @@ def run(config: Config, results: Results, model: str, backend: str, precision: s
         except UserError as error:
             return {"status": "failed", "error": str(error)}
 
-    augmented = config.models.augmented(model)
+    augmented = config.models.is_augmented(model)
     plans = get_backend(backend).candidate_plans(augmented)
     variations = get_backend(backend).plan_variations(augmented)
     candidates = search_plans(plans, variations, measure, config.tuning.budget_seconds)

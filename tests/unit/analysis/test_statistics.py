@@ -13,7 +13,7 @@ from vitbench.analysis.statistics import (
     compare_paired,
     summarize,
 )
-from vitbench.config.schema import Statistics
+from vitbench.config.report import Statistics
 from vitbench.results.schema import RUN_COLUMNS
 
 SETTINGS = Statistics()

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from snakemake.utils import update_config
 
+from vitbench.backends.registry import BACKENDS
 from vitbench.config.base import Slug
 from vitbench.config.docs import config_page, json_schema, list_keys
 from vitbench.config.loading import ConfigError, load_config, parse_config
-from vitbench.config.schema import BACKENDS, Config
+from vitbench.config.schema import Config
 from vitbench.results.docs import columns_page
 
 REPOSITORY = Path(__file__).parents[3]
@@ -71,7 +72,7 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(values, key, nearest
 
 
 def test_an_unknown_key_like_no_other_gets_the_list():
-    assert "known here: epochs, batch_size, optimizer" in message({"training": {"qqqqq": 1}})
+    assert "known keys: epochs, batch_size, optimizer" in message({"training": {"qqqqq": 1}})
 
 
 @pytest.mark.parametrize(
@@ -226,10 +227,10 @@ def test_what_a_command_line_leaves_as_strings_is_understood():
 
 
 def test_a_schedule_must_leave_epochs_after_its_warm_up():
-    assert "warmup_epochs 5 leaves nothing of the 5 epochs" in message(
+    assert "warmup_epochs 5 must be smaller than the number of epochs, 5" in message(
         {"training": {"epochs": 5, "schedule": {"warmup_epochs": 5}}}
     )
-    assert "leaves nothing of the 2 epochs" in message(
+    assert "warmup_epochs 3 must be smaller than the number of epochs, 2" in message(
         {"baseline": {"epochs": 2}, "training": {"epochs": 5, "schedule": {"warmup_epochs": 3}}}
     )
 
@@ -246,7 +247,7 @@ def test_a_schedule_must_leave_epochs_after_its_warm_up():
         ({"dataset": {"source": "digits", "name": "mine", "path": "x"}}, "source 'digits' reads no file"),
         ({"models": {"vit": {"builder": "a:b"}}}, "vit is a model of vitbench"),
         ({"models": {"own": {"bilder": "a:b"}}}, "needs builder: package.module:function"),
-        ({"models": {"own": {"builder": "a.b"}}}, "models.own.builder"),
+        ({"models": {"own": {"builder": "a.b"}}}, "models.own.builder: must have the form package.module:function"),
         ({"models": {"../own": {"builder": "a:b"}}}, "becomes part of a path"),
     ],
 )

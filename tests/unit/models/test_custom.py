@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitbench.backends.plan import PUBLISHED
-from vitbench.config.models import UsersModel
+from vitbench.config.models import CustomModel
 from vitbench.execution.assemble import assemble
 from vitbench.models.custom import BuilderError
 from vitbench.models.registry import build_model
@@ -54,7 +54,7 @@ def folder(tmp_path, monkeypatch):
 def test_the_example_is_built_with_its_options_and_takes_raw_images(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setattr(sys, "path", sys.path.copy())
-    parameters = UsersModel(builder="examples.small_cnn:build", options={"width": 4})
+    parameters = CustomModel(builder="examples.small_cnn:build", options={"width": 4})
     parts = build_model("own", parameters, MANIFEST)
     assert (parts.preprocessing, parts.augmentation) == ([], [])
     model = assemble(parts, PUBLISHED, keras.optimizers.SGD())
@@ -79,10 +79,10 @@ def test_the_example_is_built_with_its_options_and_takes_raw_images(monkeypatch)
 )
 def test_a_builder_that_returns_no_model_from_images_to_logits_is_refused(folder, builder, message):
     with pytest.raises(BuilderError) as caught:
-        build_model("own", UsersModel(builder=builder), MANIFEST)
+        build_model("own", CustomModel(builder=builder), MANIFEST)
     assert builder in str(caught.value) and message in str(caught.value)
 
 
 def test_the_error_for_unknown_options_lists_them(folder):
     with pytest.raises(BuilderError, match=r"options \{'depth': 3\}: TypeError"):
-        build_model("own", UsersModel(builder="my_nets:softmax", options={"depth": 3}), MANIFEST)
+        build_model("own", CustomModel(builder="my_nets:softmax", options={"depth": 3}), MANIFEST)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vitbench.config.schema import Tolerances
+from vitbench.config.parity import Tolerances
 from vitbench.parity.tolerance import (
     ROUNDING_MULTIPLE,
     SMALLEST_GRADIENT,

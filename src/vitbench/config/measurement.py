@@ -1,0 +1,52 @@
+"""The sections `tuning` and `throughput` of the config."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from vitbench.config.base import Distinct, Positive, Section
+
+
+class Tuning(Section):
+    """How long the step tune may search for the fastest plan."""
+
+    budget_seconds: float = Field(
+        default=300, gt=0, description="Longest time for all candidate plans of one model, backend and precision."
+    )
+    timed_steps: int = Field(default=10, ge=2, description="Steps per timed block of a candidate.")
+
+
+class Throughput(Section):
+    """How throughput is measured."""
+
+    batch_sizes: Annotated[list[Positive], Distinct] | None = Field(
+        default=None,
+        min_length=1,
+        description="Batch sizes to measure, ascending until memory runs out; null: training.batch_size.",
+    )
+    warmup_steps: Positive = Field(
+        default=10, description="Steps of one repetition of the warm-up, which is repeated until it gets no faster."
+    )
+    warmup_seconds: float = Field(default=60, gt=0, description="No repetition of the warm-up starts after this time.")
+    limit_seconds: float = Field(default=1800, gt=0, description="Longest time for one phase at one batch size.")
+    native_compiled: bool = Field(
+        default=True, description="Whether torch.compile compiles the native step; on a CPU that takes minutes."
+    )
+    blocks: int = Field(
+        default=5,
+        ge=3,
+        description="Timed blocks, with the device synchronised at the end of each. Intervals of 3 blocks cover 89 % "
+        "instead of 95 %.",
+    )
+    steps_per_block: int = Field(default=20, ge=2, description="Smallest number of steps in a block.")
+    block_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        description="A block gets as many steps as it needs to last about this long, so that the start of Keras' loop, "
+        "some hundredths of a second, does not matter.",
+    )
+    longest_block_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="A block gets fewer than steps_per_block steps if it would last longer than this.",
+    )
