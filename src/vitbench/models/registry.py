@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from vitbench.config.models import ImageModel, Parameters, CustomModel
+from vitbench.config.models import CustomModel, ImageModel, Parameters
 from vitbench.models import resnet50v2, vit
 from vitbench.models.custom import build_custom_model
 
