@@ -1,28 +1,30 @@
-"""How two experiments differ: in their settings, in hardware and software, and in their results."""
+"""How two experiments differ in their settings, their hardware and software, and their results."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from vitbench.analysis.load import LoadedResults, RecordedEnvironment, flatten, load_results
+from vitbench.analysis.selection import is_comparable
 from vitbench.analysis.speeds import compare_block_speeds
 from vitbench.analysis.statistics import METRICS, add_verdicts, compare_unpaired
-from vitbench.config.schema import Statistics
+from vitbench.config.report import Statistics
 from vitbench.results.schema import CONFIGURATION_KEYS, MEASUREMENT_KEYS
 from vitbench.system.logs import UserError
 
-IGNORED_SETTINGS = ("experiment", "report.")  # a name or a title changes no result
-IGNORED_PROPERTIES = ("execution.compilations",)  # a count that differs between equal processes
+IGNORED_SETTINGS = ("experiment", "report.")  # names and titles change no result
+IGNORED_PROPERTIES = ("execution.compilations",)  # the number varies between identical processes
 
 Configuration = tuple[str, str, str, str]  # model, backend, execution mode, precision
 
 
 def load_both(a: str | Path, b: str | Path) -> tuple[LoadedResults, LoadedResults]:
-    """Loads the two directories. Raises UserError if one of them is not an experiment with tables."""
+    """Loads two results directories. Raises UserError if one of them does not contain a config and tables."""
     for path in map(Path, (a, b)):
         if not (path / "config.json").exists() or not (path / "tables").is_dir():
-            raise UserError(f"{path} holds no tables; it should be results/<experiment> with a finished report")
+            raise UserError(f"{path} contains no tables. Pass the results/<experiment> of a finished experiment.")
     return load_results(a), load_results(b)
 
 
@@ -39,7 +41,7 @@ def compare_settings(a: LoadedResults, b: LoadedResults) -> pd.DataFrame:
 
 
 def compare_environments(a: LoadedResults, b: LoadedResults) -> pd.DataFrame:
-    """A row per recorded property that differs, of the configurations that are in both: property, a, b."""
+    """A row per recorded property that differs between the configurations that both have: property, a, b."""
     common = {_configuration(job) for job in a.environments} & {_configuration(job) for job in b.environments}
     values = [
         _merge_properties([job for job in results.environments if _configuration(job) in common]) for results in (a, b)
@@ -48,6 +50,7 @@ def compare_environments(a: LoadedResults, b: LoadedResults) -> pd.DataFrame:
 
 
 def have_same_test_images(a: LoadedResults, b: LoadedResults) -> bool:
+    """Whether the digests of the test images and labels are recorded and equal."""
     digests = [{k: v for k, v in r.manifest.get("sha256", {}).items() if "test" in k} for r in (a, b)]
     return digests[0] == digests[1] != {}
 
@@ -55,18 +58,18 @@ def have_same_test_images(a: LoadedResults, b: LoadedResults) -> bool:
 def compare_accuracies(a: LoadedResults, b: LoadedResults, settings: Statistics) -> pd.DataFrame:
     """A row per configuration of both and metric: the means, b − a with its interval, the tests and a verdict.
 
-    The runs of two experiments are not paired, because they have nothing in common except, perhaps, their seeds.
+    The runs are not paired by seed, because everything that differs between the experiments also differs between two
+    runs of one seed. The rows of one metric are a family, whose p-values are adjusted together.
     """
     rows = []
     for metric in METRICS:
+        first, second = (_group(r.runs[is_comparable(r.runs)], CONFIGURATION_KEYS, metric) for r in (a, b))
         family = []
-        values_a, values_b = (_group(r.runs[_is_comparable(r.runs)], CONFIGURATION_KEYS, metric) for r in (a, b))
-        for keys in (keys for keys in values_a if keys in values_b):
-            first, second = values_a[keys], values_b[keys]
+        for keys in (keys for keys in first if keys in second):
             row = dict(zip(CONFIGURATION_KEYS, keys, strict=True)) | {"metric": metric}
-            row |= compare_unpaired(second, first, settings)
-            row |= {"n_a": len(first), "n_b": len(second), "mean_a": first.mean(), "mean_b": second.mean()}
-            family.append(row)
+            row |= {"n_a": len(first[keys]), "n_b": len(second[keys])}
+            row |= {"mean_a": first[keys].mean(), "mean_b": second[keys].mean()}
+            family.append(row | compare_unpaired(second[keys], first[keys], settings))
         rows += add_verdicts(family, settings)
     columns = ["n_a", "n_b", "mean_a", "mean_b", "difference", "ci_low", "ci_high", "p_value", "p_value_adjusted"]
     columns = [*CONFIGURATION_KEYS, "metric", *columns, "p_equivalence", "p_equivalence_adjusted", "verdict"]
@@ -75,45 +78,44 @@ def compare_accuracies(a: LoadedResults, b: LoadedResults, settings: Statistics)
 
 def compare_speeds(a: LoadedResults, b: LoadedResults, settings: Statistics) -> pd.DataFrame:
     """A row per measurement of both: the median images/s, b ÷ a with its interval over timed blocks, and a verdict."""
-    rows, blocks = [], [_group(results.blocks, MEASUREMENT_KEYS, "images_per_second") for results in (a, b)]
-    for by_keys, results in zip(blocks, (a, b), strict=True):
-        excluded = results.throughput.loc[~_is_comparable(results.throughput), MEASUREMENT_KEYS]
-        for keys in excluded.itertuples(index=False, name=None):
-            by_keys.pop(keys, None)
-    for keys in (keys for keys in blocks[0] if keys in blocks[1]):
-        first, second = blocks[0][keys], blocks[1][keys]
+    first, second = (_group(_comparable_blocks(r), MEASUREMENT_KEYS, "images_per_second") for r in (a, b))
+    rows = []
+    for keys in (keys for keys in first if keys in second):
         row = dict(zip(MEASUREMENT_KEYS, keys, strict=True))
-        row |= {"median_a": np.median(first), "median_b": np.median(second)}
-        rows.append(row | compare_block_speeds(second, first, settings))
+        row |= {"median_a": np.median(first[keys]), "median_b": np.median(second[keys])}
+        rows.append(row | compare_block_speeds(second[keys], first[keys], settings))
     columns = [*MEASUREMENT_KEYS, "n", "median_a", "median_b", "ratio", "ratio_ci_low", "ratio_ci_high", "verdict"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def measured_in_one(a: LoadedResults, b: LoadedResults) -> list[set[Configuration]]:
-    """The configurations that only `a`, and that only `b`, has measured."""
-    measured = [_list_configurations(results, lambda rows: rows["status"] == "completed") for results in (a, b)]
-    return [measured[0] - measured[1], measured[1] - measured[0]]
+def list_unmatched(a: LoadedResults, b: LoadedResults) -> list[set[Configuration]]:
+    """The configurations that only `a`, and those that only `b`, has completed."""
+    completed = [_list_configurations(results, lambda rows: rows["status"] == "completed") for results in (a, b)]
+    return [completed[0] - completed[1], completed[1] - completed[0]]
 
 
-def excluded_by_parity(a: LoadedResults, b: LoadedResults) -> list[set[Configuration]]:
-    """The configurations of `a`, and of `b`, that were measured although parity failed. They are not compared."""
+def list_excluded(a: LoadedResults, b: LoadedResults) -> list[set[Configuration]]:
+    """The configurations of `a`, and of `b`, that completed although they failed parity. They are not compared."""
     return [
-        _list_configurations(results, lambda rows: (rows["status"] == "completed") & ~_is_comparable(rows))
+        _list_configurations(results, lambda rows: (rows["status"] == "completed") & ~is_comparable(rows))
         for results in (a, b)
     ]
 
 
-def _list_configurations(results: LoadedResults, choose) -> set[Configuration]:
+def _list_configurations(results: LoadedResults, choose: Callable[[pd.DataFrame], pd.Series]) -> set[Configuration]:
     tables = [table.loc[choose(table), CONFIGURATION_KEYS] for table in (results.runs, results.throughput)]
     return set(pd.concat(tables).itertuples(index=False, name=None))
 
 
-def _is_comparable(rows: pd.DataFrame) -> pd.Series:
-    """Whether a run or a measurement completed without a reason against comparing it."""
-    return (rows["status"] == "completed") & rows["error"].isna()
+def _comparable_blocks(results: LoadedResults) -> pd.DataFrame:
+    """The timed blocks of comparable measurements."""
+    excluded = results.throughput.loc[~is_comparable(results.throughput), MEASUREMENT_KEYS]
+    is_excluded = pd.MultiIndex.from_frame(results.blocks[MEASUREMENT_KEYS]).isin(pd.MultiIndex.from_frame(excluded))
+    return results.blocks[~is_excluded]
 
 
 def _group(rows: pd.DataFrame, keys: list[str], column: str) -> dict[tuple, np.ndarray]:
+    """Keys → the values of `column` that are not null, float64 (n,)."""
     groups = rows.dropna(subset=[column]).groupby(keys, sort=False)
     return {names: group[column].to_numpy(float) for names, group in groups}
 
@@ -123,7 +125,7 @@ def _configuration(job: RecordedEnvironment) -> Configuration:
 
 
 def _merge_properties(jobs: list[RecordedEnvironment]) -> dict[str, str]:
-    """Dotted name → all values that the jobs recorded."""
+    """Dotted name → all values that the jobs recorded, joined by commas."""
     properties: dict[str, set[str]] = {}
     for job in jobs:
         for name, value in flatten(job.values):

@@ -1,7 +1,10 @@
-"""The report that compares two experiments: its sentences and its tables."""
+"""The page that compares two experiments: its sentences and its tables."""
+
+from functools import partial
 
 import pandas as pd
 
+from vitbench.analysis.selection import main_model
 from vitbench.config.schema import Config
 from vitbench.formatting import (
     MISSING,
@@ -12,9 +15,9 @@ from vitbench.formatting import (
     format_share,
     join_words,
 )
-from vitbench.report.html import Html, abbreviate, render_table
-from vitbench.report.summary import PHASES, main_model
-from vitbench.report.tables.rows import condensed_table, configuration_cells, format_signed
+from vitbench.report.html import Html, abbreviate, render_paragraphs, render_table
+from vitbench.report.speed_summary import PHASES
+from vitbench.report.tables.rows import condensed_table, configuration_cells, format_bounds, format_signed
 from vitbench.results.schema import CONFIGURATION_KEYS
 
 Names = tuple[str, str]  # of the two experiments
@@ -28,49 +31,56 @@ def summarize_comparison(
     same_images: bool,
     config: Config,
 ) -> list[str]:
-    """Which speeds and accuracies of the second experiment differ from the first one's, and what else differs.
+    """How the speeds and accuracies of the second experiment differ from those of the first, and what else differs.
 
-    differences: the settings and the recorded values that differ. config: of the second experiment.
+    speeds, accuracies, differences (settings and recorded properties that differ): as `vitbench.analysis.comparison`
+    returns them. config: of the second experiment.
     """
     settings, properties = (len(table) for table in differences)
     return [
         _summarize_main_speeds(names, speeds, config),
         *_count_speed_verdicts(speeds),
-        _summarize_accuracies(names, accuracies, same_images),
+        _summarize_accuracies(names, accuracies, same_images, config),
         f"{format_count(settings, 'setting')} of the config and {format_count(properties, 'recorded value')} of "
         "hardware or software differ.",
     ]
 
 
 def _summarize_main_speeds(names: Names, speeds: pd.DataFrame, config: Config) -> str:
-    """Of the main model: the tuned execution mode, the first precision and the batch size of the config."""
+    """The speeds of the main model in the tuned execution mode, the first precision and the config's batch size.
+
+    What was not measured in both experiments is replaced by the next best that was.
+    """
     model = main_model(config)
     rows = speeds[speeds["model"] == model]
-    for key, preferred in (
-        ("execution", ["tuned", "published"]),
-        ("precision", config.precisions),
-        ("batch_size", [config.training.batch_size, *sorted(rows["batch_size"].unique(), reverse=True)]),
-    ):
-        value = next((value for value in preferred if (rows[key] == value).any()), None)
+    preferences = {
+        "execution": ["tuned", "published"],
+        "precision": config.precisions,
+        "batch_size": [config.training.batch_size, *sorted(rows["batch_size"].unique(), reverse=True)],
+    }
+    for key, values in preferences.items():
+        value = next((value for value in values if (rows[key] == value).any()), None)
         rows = rows[rows[key] == value]
     if rows.empty:
         return f"No speed of {model} was measured in both {names[0]} and {names[1]}."
     clauses = []
-    for phase, what in PHASES.items():
-        by_result: dict[str, list[str]] = {}
-        of_phase = rows[rows["phase"] == phase].sort_values(
-            "verdict", key=lambda v: v.map(_rank_verdict), kind="stable"
-        )
-        for row in of_phase.itertuples():
-            by_result.setdefault(_describe_speed(row), []).append(row.backend)
-        results = [f"{result} on {join_words(backends)}" for result, backends in by_result.items()]
-        clauses += [f"{what} is {join_words(results)}"] if results else []
+    for phase, name in PHASES.items():
+        results = _describe_speeds(rows[rows["phase"] == phase])
+        if results:
+            clauses.append(f"{name} is {join_words(results)}")
     subject = model if len(config.precisions) == 1 else f"{model} in {rows['precision'].iloc[0]}"
     return f"In {names[1]}, compared with {names[0]}, for {subject}: {'; '.join(clauses)}."
 
 
-def _rank_verdict(verdict: str) -> int:
-    """Decided verdicts first."""
+def _describe_speeds(rows: pd.DataFrame) -> list[str]:
+    """A result and the backends that have it, decided results first: "2.0 × as fast on jax and torch"."""
+    backends: dict[str, list[str]] = {}
+    for row in sorted(rows.itertuples(), key=lambda row: _verdict_rank(row.verdict)):
+        backends.setdefault(_describe_speed(row), []).append(row.backend)
+    return [f"{result} on {join_words(names)}" for result, names in backends.items()]
+
+
+def _verdict_rank(verdict: str) -> int:
     return 0 if verdict.startswith("different") else 1 if verdict == "equivalent" else 2
 
 
@@ -83,7 +93,9 @@ def _describe_speed(row) -> str:
 
 
 def _count_speed_verdicts(speeds: pd.DataFrame) -> list[str]:
-    """How many measurements have each verdict; nothing without measurements."""
+    """How many measurements have each verdict; empty without measurements."""
+    if speeds.empty:
+        return []
     different = speeds["verdict"].str.startswith("different")
     counts = {
         "faster": (different & (speeds["ratio"] > 1)).sum(),
@@ -92,10 +104,10 @@ def _count_speed_verdicts(speeds: pd.DataFrame) -> list[str]:
     }
     counts["undecided"] = len(speeds) - sum(counts.values())
     parts = join_words([f"{n} {verdict}" for verdict, n in counts.items() if n])
-    return [f"Of {format_count(len(speeds), 'measurement')} in both experiments: {parts}."] if len(speeds) else []
+    return [f"Of {format_count(len(speeds), 'measurement')} in both experiments: {parts}."]
 
 
-def _summarize_accuracies(names: Names, accuracies: pd.DataFrame, same_images: bool) -> str:
+def _summarize_accuracies(names: Names, accuracies: pd.DataFrame, same_images: bool, config: Config) -> str:
     if not same_images:
         return "The test images of the two experiments differ, so accuracies are not compared."
     rows = accuracies[accuracies["metric"] == "test_accuracy"]
@@ -105,19 +117,19 @@ def _summarize_accuracies(names: Names, accuracies: pd.DataFrame, same_images: b
     if len(different):
         clauses = [
             f"{format_signed(row.difference, row.metric)} for {_name_configuration(row, rows)} "
-            f"({format_share(row.ci_low)} to {format_share(row.ci_high)})"
+            f"({format_signed(row.ci_low, row.metric)} to {format_signed(row.ci_high, row.metric)})"
             for row in different.itertuples()
         ]
         return f"Test accuracy in {names[1]} differs by {join_words(clauses)}."
     if rows["verdict"].eq("equivalent").all():
-        return "Test accuracies are equivalent."
+        return f"Test accuracies are equivalent to within {format_share(config.statistics.equivalence_margin)}."
     if rows["verdict"].str.startswith("no verdict").all():
         return "With a single run in one of the experiments, no difference in test accuracy can be shown."
     return f"For {format_count(len(rows), 'configuration')} in both, no difference in test accuracy was detected."
 
 
 def _name_configuration(row, among: pd.DataFrame) -> str:
-    """Model and backend, and the execution mode and precision if `among` has several."""
+    """Model and backend, with the execution mode and the precision if `among` has several."""
     further = [getattr(row, key) for key in ("execution", "precision") if among[key].nunique() > 1]
     return f"{row.model} on {row.backend}" + (f" ({', '.join(further)})" if further else "")
 
@@ -140,63 +152,56 @@ def _difference_table(differences: pd.DataFrame, names: Names, caption: str, nam
 
 
 def speeds_table(speeds: pd.DataFrame, names: Names, config: Config) -> Html:
+    """A row per measurement of both experiments: median speeds, their ratio with its interval, and the verdict."""
     interval = f"{format_percent(config.statistics.confidence)} interval"
     first, second = (f"{name}, images/s" for name in names)
-    rows = []
-    for row in speeds.itertuples():
-        bounds = MISSING
-        if not pd.isna(row.ratio_ci_low):
-            bounds = f"{format_number(row.ratio_ci_low)} to {format_number(row.ratio_ci_high)}"
-        rows.append(
-            {
-                **configuration_cells([getattr(row, key) for key in CONFIGURATION_KEYS]),
-                "Phase": PHASES[row.phase],
-                "Batch size": format_number(row.batch_size),
-                first: format_number(row.median_a),
-                second: format_number(row.median_b),
-                "Ratio": format_number(row.ratio),
-                interval: bounds,
-                "Verdict": row.verdict,
-            }
-        )
+    rows = [
+        {
+            **configuration_cells([getattr(row, key) for key in CONFIGURATION_KEYS]),
+            "Phase": PHASES[row.phase],
+            "Batch size": format_number(row.batch_size),
+            first: format_number(row.median_a),
+            second: format_number(row.median_b),
+            "Ratio": format_number(row.ratio),
+            interval: format_bounds(row.ratio_ci_low, row.ratio_ci_high),
+            "Verdict": row.verdict,
+        }
+        for row in speeds.itertuples()
+    ]
     caption = (
         f"Median speeds and their ratio, {names[1]} ÷ {names[0]}, with bootstrap intervals over timed blocks. The "
-        "interval does not cover another process or another day."
+        "intervals do not cover the variation between processes or between days."
     )
     return condensed_table(rows, caption, "speeds", ("Batch size", first, second, "Ratio", interval))
 
 
 def accuracies_table(accuracies: pd.DataFrame, names: Names, config: Config, same_images: bool) -> Html:
+    """A row per configuration of both experiments and metric: means, their difference, the tests and the verdict."""
     if not same_images:
-        return Html("<p>The test images of the two experiments differ.</p>")
+        return render_paragraphs(["The test images of the two experiments differ."])
     interval = f"{format_percent(config.statistics.confidence)} interval"
     first, second = (f"{name} (runs)" for name in names)
-    rows = []
-    for row in accuracies.itertuples():
-        bounds = MISSING
-        if not pd.isna(row.ci_low):
-            bounds = f"{format_signed(row.ci_low, row.metric)} to {format_signed(row.ci_high, row.metric)}"
-        rows.append(
-            {
-                **configuration_cells([getattr(row, key) for key in CONFIGURATION_KEYS]),
-                "Metric": row.metric.replace("top5", "top-5").replace("_", " "),
-                first: f"{format_share(row.mean_a)} ({row.n_a})",
-                second: f"{format_share(row.mean_b)} ({row.n_b})",
-                "Difference": format_signed(row.difference, row.metric),
-                interval: bounds,
-                "p different": format_number(row.p_value_adjusted),
-                "p equivalent": format_number(row.p_equivalence_adjusted),
-                "Verdict": row.verdict,
-            }
-        )
+    rows = [
+        {
+            **configuration_cells([getattr(row, key) for key in CONFIGURATION_KEYS]),
+            "Metric": row.metric.replace("top5", "top-5").replace("_", " "),
+            first: f"{format_share(row.mean_a)} ({row.n_a})",
+            second: f"{format_share(row.mean_b)} ({row.n_b})",
+            "Difference": format_signed(row.difference, row.metric),
+            interval: format_bounds(row.ci_low, row.ci_high, partial(format_signed, metric=row.metric)),
+            "p different": format_number(row.p_value_adjusted),
+            "p equivalent": format_number(row.p_equivalence_adjusted),
+            "Verdict": row.verdict,
+        }
+        for row in accuracies.itertuples()
+    ]
     caption = (
         f"Means over completed runs and their difference, {names[1]} − {names[0]}. p-values are those of Welch's t "
         "test and of the two one-sided tests for a difference smaller than "
         f"{format_share(config.statistics.equivalence_margin)}, after Holm's correction."
     )
-    return condensed_table(
-        rows, caption, "accuracies", (first, second, "Difference", interval, "p different", "p equivalent")
-    )
+    numbers = (first, second, "Difference", interval, "p different", "p equivalent")
+    return condensed_table(rows, caption, "accuracies", numbers)
 
 
 def describe_excluded(excluded: list[set[tuple]], names: Names) -> list[str]:

@@ -14,14 +14,14 @@ from vitbench.analysis.comparison import (
     compare_environments,
     compare_settings,
     compare_speeds,
-    excluded_by_parity,
+    list_excluded,
     have_same_test_images,
     label_experiments,
     load_both,
-    measured_in_one,
+    list_unmatched,
 )
 from vitbench.analysis.statistics import compare_unpaired
-from vitbench.config.schema import Statistics
+from vitbench.config.report import Statistics
 from vitbench.report.comparison import describe_excluded, describe_unmatched, summarize_comparison
 from vitbench.results.paths import Results
 from vitbench.system.logs import UserError
@@ -49,7 +49,7 @@ def told(a, b) -> list[str]:
 def test_an_experiment_does_not_differ_from_itself(a):
     one, other = load_both(a, a)
     assert compare_settings(one, other).empty and compare_environments(one, other).empty
-    assert measured_in_one(one, other) == [set(), set()]
+    assert list_unmatched(one, other) == [set(), set()]
     speeds, everywhere, accuracies, rest = told(a, a)
     everyone = "equally fast on jax, torch and tensorflow"
     assert speeds == f"In b, compared with a, for vit: training is {everyone}; inference is {everyone}."
@@ -95,7 +95,7 @@ def test_settings_and_environments_that_differ_are_found(a, tmp_path):
 def test_contestants_of_one_alone_are_told_and_not_compared(a, tmp_path):
     b = another(tmp_path, missing=["torch"])
     one, other = load_both(a, b)
-    only = measured_in_one(one, other)
+    only = list_unmatched(one, other)
     assert {keys[1] for keys in only[0]} == {"torch"} and only[1] == set()
     assert "torch" not in set(compare_speeds(one, other, Statistics())["backend"])
     assert describe_unmatched(only, ("a", "b"))[0].startswith("Only in a: vit · torch")
@@ -111,7 +111,7 @@ def test_what_was_measured_although_its_parity_failed_is_not_compared(a, tmp_pat
     one, other = load_both(a, b)
     for found in (compare_speeds(one, other, Statistics()), compare_accuracies(one, other, Statistics())):
         assert set(found["backend"]) == {"jax", "tensorflow"}
-    left_out = excluded_by_parity(one, other)
+    left_out = list_excluded(one, other)
     assert left_out[0] == set() and {keys[1] for keys in left_out[1]} == {"torch"}
     (sentence,) = describe_excluded(left_out, ("a", "b"))
     assert sentence.startswith("Not compared, because parity failed in b: vit · torch · native · float32, vit · torch")
@@ -146,7 +146,7 @@ def test_speeds_whose_blocks_are_gone_are_shown_without_a_verdict(a, tmp_path):
 
 
 def test_what_is_no_experiment_is_refused(a, tmp_path):
-    with pytest.raises(UserError, match=r"nowhere holds no tables; it should be results/<experiment>"):
+    with pytest.raises(UserError, match=r"nowhere contains no tables. Pass the results/<experiment>"):
         load_both(a, tmp_path / "nowhere")
 
 

@@ -110,7 +110,7 @@ def test_tables_are_headed_and_can_be_scrolled_by_keyboard(page):
 def test_what_failed_is_seen(source):
     assert "run, seed 1" in source
     assert '<span class="badge bad">failed</span>' in source
-    assert "stopped by the parity gate: tensorflow" in source
+    assert "tensorflow (stopped by the parity gate)" in source
 
 
 def test_the_executed_notebook_said_nothing_but_its_results(rendered):

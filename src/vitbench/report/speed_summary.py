@@ -1,0 +1,199 @@
+"""Which backend is fastest in training and in inference: the ranking, and the sentences that describe it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from vitbench.analysis.selection import (
+    comparable_measurements,
+    main_batch_size,
+    main_execution,
+    main_model,
+    select_execution,
+)
+from vitbench.config.schema import Config
+from vitbench.formatting import format_number, format_percent, format_ratio, join_words
+
+PHASES = {"train": "training", "infer": "inference"}
+_REASONS = {  # status → why a backend is not compared; the first that applies
+    "gated": "stopped by the parity gate",
+    "failed": "failed",
+    "missing": "not run",
+    "diverged": "diverged",
+    "out_of_memory": "out of memory",
+    "unequal": "failed parity",
+}
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The speeds of the backends in one phase, all under the same conditions.
+
+    speeds: backend → median images/s, the fastest first.
+    leaders: the fastest backend and those that are not shown to be slower.
+    outcome: winner (one leader), tie (the leaders are shown to be equally fast), unclear (they are not), alone (only
+        one backend was measured) or none.
+    pairs: the rows of tables/comparisons about these speeds.
+    excluded: a sentence about the backends that are not compared; empty if there are none.
+    """
+
+    phase: str
+    conditions: str
+    speeds: pd.Series
+    leaders: list[str]
+    outcome: Literal["winner", "tie", "unclear", "alone", "none"]
+    pairs: pd.DataFrame
+    excluded: str
+
+
+def rank_backends(throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config, phase: str) -> Ranking:
+    """Ranks the backends by the speeds of the main execution mode, precision and batch size.
+
+    throughput, comparisons: the rows of the main model.
+    """
+    completed = comparable_measurements(throughput, phase)
+    execution, precision = main_execution(completed, config)
+    rows = select_execution(completed, execution, precision)
+    batch_size = main_batch_size(rows, config)
+    speeds = rows[rows["batch_size"] == batch_size].groupby("backend")["images_per_second"].median()
+    speeds = speeds.sort_values(ascending=False)
+    pairs = select_execution(comparisons, execution, precision)
+    pairs = pairs[(pairs["metric"] == f"{phase}_images_per_second") & (pairs["batch_size"] == batch_size)]
+    leaders, outcome = _find_leaders(speeds, pairs)
+    attempts = throughput if completed.empty else select_execution(throughput, execution, precision)
+    return Ranking(
+        phase=PHASES[phase],
+        conditions=f"({execution}{_name_precision(precision, config)}, batch size {batch_size:.0f})",
+        speeds=speeds,
+        leaders=leaders,
+        outcome=outcome,
+        pairs=pairs,
+        excluded=_describe_excluded(attempts, set(speeds.index), config),
+    )
+
+
+def recommend(training: Ranking, inference: Ranking, model: str) -> str:
+    """The answer in one clause if both phases agree, else in two."""
+    if (training.leaders, training.outcome) == (inference.leaders, inference.outcome):
+        both = "either training or" if training.outcome == "unclear" else "both training and"
+        return _describe_leaders(training, f"{both} inference of {model}")
+    return f"{_describe_leaders(training, f'training {model}')}; {_describe_leaders(inference, 'inference')}"
+
+
+def describe_speeds(ranking: Ranking, config: Config) -> str:
+    """The speeds of the leaders, and how much faster the fastest one is than each slower backend."""
+    if ranking.outcome == "none":
+        return f"{ranking.phase.capitalize()} speed was not measured."
+    fastest, values = ranking.leaders[0], join_words([format_number(ranking.speeds[b]) for b in ranking.leaders])
+    speeds = f"{values} images/s {ranking.conditions}"
+    if ranking.outcome in ("winner", "alone"):
+        sentence = f"In {ranking.phase}, {fastest} reaches {speeds}."
+    elif ranking.outcome == "tie":
+        margin = format_percent(config.statistics.speed_margin)
+        sentence = f"In {ranking.phase}, {join_words(ranking.leaders)} are equally fast to within {margin}: {speeds}."
+    else:
+        question = _ask_which_is_fastest(ranking.leaders)
+        sentence = f"In {ranking.phase}, the timed blocks do not show {question}: {speeds}."
+    if ranking.outcome == "alone":
+        return f"{sentence} There is no other backend to compare it with."
+    ratios = _list_ratios(ranking, config)
+    subject = "It" if ranking.outcome == "winner" else fastest
+    return f"{sentence} {subject} is {join_words(ratios)}." if ratios else sentence
+
+
+def describe_precisions(throughput: pd.DataFrame, config: Config) -> list[str]:
+    """A sentence per further precision: its median speeds relative to those of the main precision.
+
+    throughput: the rows of the main model.
+    """
+    clauses: dict[str, list[str]] = {}
+    for phase, name in PHASES.items():
+        rows = comparable_measurements(throughput, phase)
+        execution, main = main_execution(rows, config)
+        rows = rows[(rows["execution"] == execution) & (rows["batch_size"] == main_batch_size(rows, config))]
+        speeds = rows.groupby(["precision", "backend"], sort=False)["images_per_second"].median()
+        for precision in (p for p in config.precisions if p != main and p in speeds):
+            ratios = (speeds[precision] / speeds[main]).dropna()
+            factors = [f"{format_ratio(ratio)} on {backend}" for backend, ratio in ratios.items()]
+            if factors:
+                start = f"In {precision}, compared with {main}, "
+                clauses.setdefault(start, []).append(f"{name} speed is {join_words(factors)}")
+    return [f"{start}{'; '.join(parts)}." for start, parts in clauses.items()]
+
+
+def _find_leaders(speeds: pd.Series, pairs: pd.DataFrame) -> tuple[list[str], str]:
+    if speeds.empty:
+        return [], "none"
+    fastest, *others = speeds.index
+    if not others:
+        return [fastest], "alone"
+    verdicts = {backend: _read_verdict(pairs, fastest, backend) for backend in others}
+    level = [backend for backend in others if not verdicts[backend].startswith("different")]
+    if not level:
+        return [fastest], "winner"
+    equal = all(verdicts[backend] == "equivalent" for backend in level)
+    return [fastest, *level], "tie" if equal else "unclear"
+
+
+def _describe_leaders(ranking: Ranking, purpose: str) -> str:
+    names = join_words(ranking.leaders)
+    if ranking.outcome == "winner":
+        return f"{names} is the fastest backend for {purpose}"
+    if ranking.outcome == "tie":
+        return f"{names} are equally fast for {purpose}"
+    if ranking.outcome == "unclear":
+        return f"the measurements do not show {_ask_which_is_fastest(ranking.leaders)} for {purpose}"
+    return f"{'only ' + names if ranking.outcome == 'alone' else 'no backend'} was measured for {purpose}"
+
+
+def _ask_which_is_fastest(backends: list[str]) -> str:
+    return f"which of {join_words(backends)} is {'faster' if len(backends) == 2 else 'fastest'}"
+
+
+def _list_ratios(ranking: Ranking, config: Config) -> list[str]:
+    """How much faster the fastest backend is than each one that is not a leader. The first interval names its kind."""
+    ratios, kind = [], f"{format_percent(config.statistics.confidence)} CI "
+    fastest = ranking.leaders[0]
+    for backend, speed in ranking.speeds.drop(ranking.leaders).items():
+        low, high = _read_interval(ranking.pairs, fastest, backend)
+        interval = f"({kind}{format_number(low)} to {format_number(high)})"
+        ratios.append(f"{format_ratio(ranking.speeds[fastest] / speed)} as fast as {backend} {interval}")
+        kind = ""
+    return ratios
+
+
+def _find_pair(pairs: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+    return pairs[pairs["backend_a"].isin([a, b]) & pairs["backend_b"].isin([a, b])]
+
+
+def _read_verdict(pairs: pd.DataFrame, a: str, b: str) -> str:
+    """The verdict on the speeds of `a` and `b`; empty if there is none."""
+    verdicts = _find_pair(pairs, a, b)["verdict"].dropna()
+    return str(verdicts.iloc[0]) if len(verdicts) else ""
+
+
+def _read_interval(pairs: pd.DataFrame, a: str, b: str) -> tuple[float, float]:
+    """The interval of the speed of `a` ÷ the speed of `b`."""
+    row = _find_pair(pairs, a, b).iloc[0]
+    low, high = row.ratio_ci_low, row.ratio_ci_high
+    return (low, high) if row.backend_a == a else (1 / high, 1 / low)
+
+
+def _name_precision(precision: str, config: Config) -> str:
+    """The precision after a comma if the config has several."""
+    return f", {precision}" if len(config.precisions) > 1 else ""
+
+
+def _describe_excluded(attempts: pd.DataFrame, measured: set[str], config: Config) -> str:
+    """A sentence that names the backends of the main model without a comparable speed, and why."""
+    by_reason: dict[str, list[str]] = {}
+    backends = [backend for model, backend in config.model_backends() if model == main_model(config)]
+    for backend in (backend for backend in backends if backend not in measured):
+        rows = attempts[attempts["backend"] == backend]
+        failed_parity = (rows["status"] == "completed") & rows["error"].notna()
+        statuses = set(rows["status"].mask(failed_parity, "unequal"))
+        reason = next((reason for status, reason in _REASONS.items() if status in statuses), "not measured")
+        by_reason.setdefault(reason, []).append(backend)
+    clauses = [f"{join_words(names)} ({reason})" for reason, names in by_reason.items()]
+    return f"Not compared: {'; '.join(clauses)}." if clauses else ""
