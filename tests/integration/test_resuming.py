@@ -33,7 +33,7 @@ def copied(project: Path, to: Path) -> Path:
 def epochs_kept(folder: Path, backend: str) -> int:
     try:
         with np.load(checkpoint_of(folder, backend) / "state.npz") as kept:
-            return len(json.loads(str(kept["json"]))["history"]["history"])
+            return len(json.loads(str(kept["json"]))["history"]["epoch_rows"])
     except FileNotFoundError:
         return 0
 

@@ -69,7 +69,7 @@ class Runs:
     def epochs(self, seed: int) -> int:
         folder = self.results / "checkpoints/vit/torch/tuned/float32" / f"seed{seed}"
         with contextlib.suppress(FileNotFoundError), np.load(folder / "state.npz") as kept:
-            return len(json.loads(str(kept["json"]))["history"]["history"])
+            return len(json.loads(str(kept["json"]))["history"]["epoch_rows"])
         return 0
 
     def stopped(self, job: str) -> None:

@@ -10,15 +10,17 @@ from vitbench.backends.process import current_backend
 from vitbench.data.batches import Batches
 from vitbench.measure.timing import Block, Callbacks, Clock, step_seconds, time_train_blocks
 
-COMPARED_BLOCKS = 3  # of the loops that the whole loop is compared with; fewer would give no median
+COMPARED_BLOCKS = 3  # of each loop that the whole loop is compared with, for a median
 
 
 @dataclass(frozen=True)
 class LoopTimes:
-    """Blocks of the same steps in loops that do more and less.
+    """Blocks of the same steps in four loops.
 
-    whole: fit, as users run it. reading_loss: fit with a callback that reads the loss at each step. same_batch: fit on
-    one batch that is on the device already. alone: the step function, called again and again on that batch.
+    whole: fit, as users run it.
+    reading_loss: fit with a callback that reads the loss at each step.
+    same_batch: fit on one batch that is already on the device.
+    alone: the step function, called repeatedly on that batch without Keras' loop.
     """
 
     whole: list[Block]
@@ -27,9 +29,10 @@ class LoopTimes:
     alone: list[Block]
 
     def shares(self) -> dict[str, float]:
-        """input_, host_ and compute_seconds_share of the whole loop's time per step, 0–1; their sum is 1.
+        """The columns input_, host_ and compute_seconds_share: shares of the whole loop's time per step, 0–1.
 
-        They are differences between medians over blocks. A negative difference counts as zero.
+        Their sum is 1. input = (whole − same_batch) / whole, host = (same_batch − alone) / whole, and compute is the
+        rest. The times are medians over blocks. A negative difference counts as zero.
         """
         whole, same_batch, alone = (step_seconds(blocks) for blocks in (self.whole, self.same_batch, self.alone))
         waiting = max(0.0, whole - same_batch) / whole
@@ -53,49 +56,49 @@ def time_loops(
     batches: Batches,
     blocks: int,
     callbacks: Callbacks = (),
-    on_whole: Callbacks = (),
+    whole_callbacks: Callbacks = (),
     clock: Clock = time.perf_counter,
 ) -> LoopTimes:
     """Times `blocks` blocks of the whole loop and up to COMPARED_BLOCKS of each other loop.
 
-    The loops take turns, so that a change of the machine's speed affects all of them. callbacks: of every fit.
-    on_whole: further callbacks of the whole loop. Raises NotAsPlannedError if something is compiled meanwhile.
+    The loops take turns, so that a change of the machine's speed affects all of them. callbacks: for every loop.
+    whole_callbacks: for the whole loop only. Raises NotAsPlannedError if something is compiled meanwhile.
     """
     repeated, times = repeat_first_batch(batches), LoopTimes([], [], [], [])
     images = len(batches) * batches.batch_size
     time_bare_steps(model, repeated, len(batches))
     for completed in range(blocks):
-        times.whole.extend(time_train_blocks(model, batches, 1, (*callbacks, *on_whole), clock))
+        times.whole.extend(time_train_blocks(model, batches, 1, (*callbacks, *whole_callbacks), clock))
         if completed < COMPARED_BLOCKS:
             times.reading_loss.extend(time_train_blocks(model, batches, 1, (*callbacks, LossReader()), clock))
-            times.same_batch.extend(time_train_blocks(model, batches, 1, callbacks, clock, fed=repeated))
+            times.same_batch.extend(time_train_blocks(model, batches, 1, callbacks, clock, repeated_batch=repeated))
             seconds = time_bare_steps(model, repeated, len(batches), clock)
             times.alone.append(Block(len(batches), images, seconds))
     return times
 
 
 def repeat_first_batch(batches: Batches):
-    """The input of fit for `len(batches)` steps on the first batch, without drawing or moving a batch."""
+    """An input for fit: `len(batches)` steps on the first batch, which stays on the device."""
     return current_backend().repeat_batch(*batches[0], steps=len(batches))
 
 
 def time_bare_steps(model: keras.Model, batches, steps: int, clock: Callable[[], float] = time.perf_counter) -> float:
     """Seconds of `steps` training steps without Keras' loop and callbacks.
 
-    `batches` must hold as many. The model must have been trained before.
+    `batches` must have that many steps. The model must have been trained before.
     """
     step_function, per_call, seconds = model.train_function, model.steps_per_execution, []
 
     def run_steps(*state_and_iterator):
         *state, iterator = state_and_iterator
-        if isinstance(iterator, list):  # torch takes a list of batches, and would compile for every length of it
+        if isinstance(iterator, list):  # torch gets a list of batches, and would compile for each length
             iterator = iterator[:1]
         model.steps_per_execution = per_call
         current_backend().synchronize()
         started = clock()
         for _ in range(-(-steps // per_call)):
             outcome = step_function(*state, iterator)
-            if state:  # on JAX a step is a function of the state and returns the new state after the logs
+            if state:  # on JAX a step takes the state and returns the logs and the new state
                 state = [outcome[1]]
         current_backend().synchronize()
         seconds.append(clock() - started)

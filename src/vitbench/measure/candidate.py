@@ -1,4 +1,4 @@
-"""One candidate plan of `tune`, measured in the process that this is called in."""
+"""Measures one candidate plan of the step tune, in the process that calls it."""
 
 import time
 
@@ -17,17 +17,17 @@ from vitbench.results.paths import Results
 from vitbench.training.optimizers import build_optimizer
 
 TIMED_BLOCKS = 3
-WARMUP_STEPS = 2  # of one repetition, of which there are two or more
+WARMUP_STEPS = 2  # executions per repetition; there are at least two repetitions
 WARMUP_SECONDS = 20.0
 BLOCK_SECONDS = 0.5
 LONGEST_BLOCK_SECONDS = 4.0
 
 
 def measure_candidate(config: Config, results: Results, job: Job, plan: Plan, started: float) -> dict:
-    """Startup time, step time and predicted training time of one plan, seconds.
+    """Measures the startup time, step time and predicted training time of one plan, in seconds.
 
-    started: `time.perf_counter()` before the backend was started. The startup time lasts until training and validation
-    have run a batch of each size that they will run, because a compiler starts again for each size.
+    started: `time.perf_counter()` before the backend was started. The startup ends when training and validation have
+    run one batch of each size that they will run, because each size is compiled on its own.
     """
     workload = load_workload(config, results, job.model, config.model_seeds(job.model)[0])
     images, labels = workload.train
@@ -46,7 +46,7 @@ def measure_candidate(config: Config, results: Results, job: Job, plan: Plan, st
     block = size_block(batches, warm.step_seconds, BLOCK_SECONDS, LONGEST_BLOCK_SECONDS)
     blocks = time_train_blocks(model, block, TIMED_BLOCKS)
     repeated = repeat_first_batch(block)
-    of_same_batch = time_train_blocks(model, block, 1, fed=repeated)
+    same_batch_blocks = time_train_blocks(model, block, 1, repeated_batch=repeated)
     alone = time_bare_steps(model, repeated, len(block))
     step = timing.step_seconds(blocks)
     steps = epochs * -(-len(images) // batch_size)
@@ -55,7 +55,7 @@ def measure_candidate(config: Config, results: Results, job: Job, plan: Plan, st
         "error": None,
         "startup_seconds": startup,
         "step_seconds": step,
-        "same_batch_step_seconds": timing.step_seconds(of_same_batch),
+        "same_batch_step_seconds": timing.step_seconds(same_batch_blocks),
         "step_alone_seconds": alone / len(block),
         "block_seconds": [block.seconds for block in blocks],
         "timed_steps": sum(block.steps for block in blocks),

@@ -1,4 +1,4 @@
-"""Energy, where this machine lets it be read: the GPU's counter through NVML, or the processors' through RAPL."""
+"""Energy, if this machine has a counter: that of the GPU through NVML, or those of the processors through RAPL."""
 
 import os
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from vitbench.system.gpus import nvml_handles
 
 RAPL = Path("/sys/class/powercap")
 
-Counter = tuple[Callable[[], float], float]  # reads joules; the value after which the counter starts again from zero
+Counter = tuple[Callable[[], float], float]  # a function that reads joules; the value at which they overflow to zero
 
 
 class EnergyMeter(keras.callbacks.Callback):
-    """Adds up the energy of the epochs of a fit, joules; None where no counter can be read.
+    """Adds up the energy of the epochs of a fit, in `joules`; None if no counter can be read.
 
-    source: nvml (the board of the first GPU that this process sees) or rapl (all processor packages, including the
-    energy of other processes). RAPL's counters overflow. An epoch in which one overflows twice, which takes minutes at
-    a few hundred watts, is underestimated.
+    source: nvml (the board of the first GPU that this process sees) or rapl (all processor packages, which includes the
+    energy of other processes). RAPL counters overflow. If one overflows twice within an epoch, which takes minutes at a
+    few hundred watts, the energy is underestimated.
     """
 
     def __init__(self, on_gpu: bool, rapl: Path = RAPL):
@@ -36,16 +36,16 @@ class EnergyMeter(keras.callbacks.Callback):
             self.joules = (self.joules or 0.0) + (difference if difference >= 0 else difference + overflow)
 
     def joules_per_image(self, images: int) -> float | None:
-        """None where no counter can be read."""
+        """None if no counter can be read."""
         return None if self.joules is None else self.joules / images
 
 
 def _rapl_counters(folder: Path) -> list[Counter]:
-    """The counter of each processor package that may be read; often only root may."""
+    """The counter of each processor package that this user may read; often only root may."""
     counters = []
     for domain in sorted(folder.glob("intel-rapl:*")):
         if domain.name.count(":") > 1 or not os.access(domain / "energy_uj", os.R_OK):
-            continue  # a part of a package, or not readable
+            continue  # part of a package, or not readable
         if (domain / "name").read_text().startswith("package"):
             overflow = _read_joules(domain / "max_energy_range_uj")
             counters.append((lambda domain=domain: _read_joules(domain / "energy_uj"), overflow))

@@ -1,4 +1,4 @@
-"""A native model at one batch size, measured like the Keras models: the same batches, blocks and bounds."""
+"""Measures a native model at one batch size as the Keras models are measured: same batches, blocks and bounds."""
 
 import functools
 from collections.abc import Callable
@@ -29,7 +29,10 @@ Step = Callable[[int], object]
 
 
 class NativeSubject:
-    """The native model with the weights of a Keras model."""
+    """A native model that starts from the weights of the Keras model.
+
+    weights: by the path of the weight in the Keras model. normalization: `mean` and `variance` of each channel.
+    """
 
     def __init__(self, config: Config, job: Job, weights: Weights, normalization: dict, batches: Batches):
         self.bounds, self.batches = config.throughput, batches
@@ -77,7 +80,7 @@ class NativeSubject:
         return {"plan": {"native_compiled": self.settings.compiled}, **audit_process()}
 
     def _warm_up(self, step: Step) -> tuple[dict, int]:
-        """The columns of the first step and the warm-up, and the number of steps for a block."""
+        """Runs the first step and the warm-up. Returns their columns and the number of steps in a block."""
         bounds = self.bounds
         first_step_seconds = time_calls(step, 1)
         repeat = functools.partial(time_calls, step, bounds.warmup_steps)
@@ -88,7 +91,7 @@ class NativeSubject:
     def _time(
         self, step: Step, steps: int, same_batch_step: Step | None = None, meter: EnergyMeter | None = None
     ) -> tuple[list[Block], list[Block], list[float]]:
-        """Blocks of `step`; blocks of `same_batch_step`, which take turns with them; seconds of single steps."""
+        """Times blocks of `step`, in turn with blocks of `same_batch_step`, and then single steps, in seconds."""
         batches = self.batches.with_steps(steps=steps)
         compilations, blocks, same_batch = CompilationWatch(), [], []
         for _ in range(self.bounds.blocks):

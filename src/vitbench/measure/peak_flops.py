@@ -1,4 +1,4 @@
-"""The peak of this device in this process: the fastest product of two square matrices."""
+"""The peak FLOP/s of the device as this process can reach it: that of the fastest product of two square matrices."""
 
 import time
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from vitbench.backends.process import current_backend
 
 SIZES = (1024, 2048, 4096, 8192, 16384)
 REPEATS = 3
-LONGEST_SECONDS = 0.1  # of one product; larger sizes are not tried
+LONGEST_SECONDS = 0.1  # expected, of one product; larger sizes are not tried
 
 
 def measure_peak_flops(clock: Callable[[], float] = time.perf_counter) -> float:
-    """The largest 2n³ ÷ seconds of an n × n product, FLOP/s, in the precision of this process.
+    """The largest 2n³ ÷ seconds of an n × n product in the precision of this process, FLOP/s.
 
-    Larger matrices are tried while they are fast enough and fit the memory.
+    Larger matrices are tried as long as a product is expected to take LONGEST_SECONDS at most and fits in memory.
     """
     dtype, peak = keras.config.dtype_policy().compute_dtype, 0.0
     for size in SIZES:
@@ -31,7 +31,7 @@ def measure_peak_flops(clock: Callable[[], float] = time.perf_counter) -> float:
 
 
 def _product_seconds(size: int, dtype: str, clock: Callable[[], float]) -> float:
-    """The fastest of a few products, after one that does not count."""
+    """The seconds of the fastest of REPEATS products, after one that warms up."""
     a, b = (keras.random.normal((size, size), dtype=dtype, seed=seed) for seed in (0, 1))
     seconds = []
     for _ in range(1 + REPEATS):

@@ -42,7 +42,7 @@ from vitbench.training.optimizers import build_optimizer
 
 
 class Subject(Protocol):
-    """A model that can be measured."""
+    """What is measured: a Keras model or a native one, with its batches."""
 
     def train(self) -> dict:
         """Columns of tables/throughput for the phase train."""
@@ -62,8 +62,8 @@ def measure_phase(
 ) -> dict:
     """Measures one phase, train or infer.
 
-    Returns `row`, of tables/throughput, with the timed blocks beside the columns; `device_peak_flops_per_second`; and
-    the `environment` of the measurement.
+    Returns `row`, the columns of tables/throughput and the timed blocks; `device_peak_flops_per_second`; and
+    `environment`, which includes the execution audit.
     """
     started = time.perf_counter()
     current_backend().set_seed(0)
@@ -102,7 +102,7 @@ class KerasSubject:
         self.model = assemble(parts, plan, optimizer)
 
     def infer(self) -> dict:
-        """One step per execution, even if training runs several: inference ends when its logits are on the host."""
+        """Runs one step per execution, even if training runs several: a step ends with its logits on the host."""
         bounds, self.model.steps_per_execution = self.bounds, 1
         first_step_seconds = time_first_inference(self.model, self.batches)
         check_execution(self.model)
@@ -123,7 +123,7 @@ class KerasSubject:
         }
 
     def train(self) -> dict:
-        """Also measures where the time goes, the energy, and the first step with another batch size."""
+        """Also measures the time breakdown, the energy, and the first step with another batch size."""
         model, batches, bounds = self.model, self.training_batches, self.bounds
         model.steps_per_execution = self.plan.steps_per_execution
         first_step_seconds = time_first_step(model, batches)
@@ -132,7 +132,7 @@ class KerasSubject:
         memory = peak_memory()  # read here, because the loops of the breakdown hold more than training does
         block = size_block(batches, warm.step_seconds, bounds.block_seconds, bounds.longest_block_seconds)
         meter = EnergyMeter(current_backend().device()["type"] == "gpu")
-        loops = time_loops(model, block, bounds.blocks, on_whole=(meter,))
+        loops = time_loops(model, block, bounds.blocks, whole_callbacks=(meter,))
         steady_state = steady_state_columns(loops.whole, time_train_steps(model, block))
         smaller = batches.with_steps(steps=1, batch_size=max(1, batches.batch_size // 2))
         return {

@@ -33,7 +33,7 @@ class Block:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """The steps before the timed ones: their number, whether they had settled, and seconds per step at the end."""
+    """The steps before the timed ones: their number, whether they settled, and the seconds per step at the end."""
 
     steps: int
     settled: bool
@@ -75,11 +75,15 @@ def steady_state_columns(blocks: list[Block], single_steps: list[float]) -> dict
 
 
 def warmup_columns(warm: WarmUp) -> dict:
+    """The columns that describe the warm-up."""
     return {"warmup_steps": warm.steps, "warmup_settled": warm.settled}
 
 
 class BlockClock(keras.callbacks.Callback):
-    """Times each epoch of a fit as one block. It has no per-batch method, which would force a synchronisation."""
+    """Times each epoch of a fit as one block.
+
+    It overrides no per-batch method, because that would make Keras synchronise with the device at each step.
+    """
 
     def __init__(self, clock: Clock = time.perf_counter):
         super().__init__()
@@ -96,9 +100,9 @@ class BlockClock(keras.callbacks.Callback):
 
 
 class StepClock(keras.callbacks.Callback):
-    """Times each step of one epoch, or of one predict, and waits for its end, to measure their spread.
+    """Times each step of one epoch, or of one predict, and synchronises after each, to measure their spread.
 
-    A step lasts from the end of the step before it, so on every backend it includes drawing its batch.
+    A step lasts from the end of the step before it. So it includes drawing its batch on every backend.
     """
 
     def __init__(self, clock: Clock = time.perf_counter):
@@ -108,7 +112,7 @@ class StepClock(keras.callbacks.Callback):
 
     @property
     def seconds(self) -> list[float]:
-        """Of each step. The first step includes the start of the loop."""
+        """The seconds of each step. Those of the first step include the start of the loop."""
         return [end - before for before, end in itertools.pairwise(self.ends)]
 
     def _start(self, *_, logs=None):
@@ -181,16 +185,16 @@ def time_train_blocks(
     blocks: int,
     callbacks: Callbacks = (),
     clock: Clock = time.perf_counter,
-    fed=None,
+    repeated_batch=None,
 ) -> list[Block]:
     """Times `blocks` blocks of `len(batches)` training steps, each a fit of one epoch.
 
-    fed: input for fit in place of `batches`, with as many batches of the same size. Raises NotAsPlannedError if
-    something is compiled meanwhile.
+    repeated_batch: what `repeat_first_batch` returned for `batches`, to train on that instead. Raises
+    NotAsPlannedError if something is compiled meanwhile.
     """
     block_clock, compilations = BlockClock(clock), CompilationWatch()
     for _ in range(blocks):
-        fit_input = batches.fit_input() if fed is None else fed
+        fit_input = batches.fit_input() if repeated_batch is None else repeated_batch
         model.fit(fit_input, verbose=0, shuffle=False, callbacks=[block_clock, *callbacks])
     compilations.check("in the timed training steps")
     return [make_block(batches, seconds) for seconds in block_clock.seconds]
@@ -221,10 +225,10 @@ def time_inference(
     """Times inference from raw images to logits on the host at each step.
 
     Returns the warm-up, the memory columns, the blocks and the seconds of each step. The memory is read before the
-    blocks, because Keras keeps all logits of one predict. The warm-up repeats `warmup_steps` steps; see
-    `repeat_until_settled`. All timed steps, after as many as a repetition has, are one call of predict, because each
-    call has a cost of its own. A block is sized by `size_block` and lasts from the end of the step before it to the end
-    of its last step. Raises NotAsPlannedError if something is compiled meanwhile.
+    blocks, because Keras keeps the logits of all steps of one predict. The warm-up repeats `warmup_steps` steps; see
+    `repeat_until_settled`. All timed steps run in one call of predict, because each call has a fixed cost; its first
+    `warmup_steps` steps are not timed. A block is sized by `size_block`. It lasts from the end of the step before it to
+    the end of its last step. Raises NotAsPlannedError if something is compiled meanwhile.
     """
 
     def repeat() -> float:
@@ -255,4 +259,5 @@ def time_calls(step: Callable[[int], object], steps: int, clock: Clock = time.pe
 
 
 def make_block(batches: Batches, seconds: float) -> Block:
+    """The block of all steps of `batches`, which took `seconds`."""
     return Block(len(batches), len(batches) * batches.batch_size, seconds)

@@ -1,7 +1,7 @@
-"""Reads from augmented pixels what an augmentation drew, and applies the same draws in float64.
+"""Reads the random draws of an augmentation from its output, and applies the same draws in float64.
 
-An image whose channels hold its own coordinates comes out of flip, rotation and zoom as the map from each pixel to the
-place that it was taken from. So any code that augments images can be checked from outside, in any execution mode.
+If the channels of an image hold its coordinates, then after flip, rotation and zoom they say where each pixel was taken
+from. So augmentation is checked from outside, whatever code performs it and in any execution mode.
 """
 
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ class Draws:
 
 
 def coordinate_images(pixels: np.ndarray) -> np.ndarray:
-    """float32 (n, size, size, 3): x and y, from −½ to ½ between the image's edges, and `pixels` (n, size, size)."""
+    """float32 (n, size, size, 3): x and y, each from −½ to ½ between the edges, and `pixels` (n, size, size)."""
     across, down = _coordinates(pixels.shape[1])
     return np.stack(np.broadcast_arrays(across, down, pixels), axis=-1).astype(np.float32)
 
 
 def read_draws(augmented: np.ndarray) -> Draws:
-    """The draws for coordinate images that became `augmented`, (n, size, size, 3).
+    """The draws that turned coordinate images into `augmented`, (n, size, size, 3).
 
-    Around the centre, where no pixel comes from beyond an edge, the coordinates are a linear map
-    M = flip · rotation · diag(zoom) of the place where they appear. Least squares find M.
+    Near the centre no pixel comes from beyond an edge. There the coordinates are a linear map
+    M = flip · rotation · diag(zoom) of the position where they appear, which is fitted by least squares.
     """
     size = augmented.shape[1]
     across, down = _coordinates(size)
@@ -50,8 +50,8 @@ def read_draws(augmented: np.ndarray) -> Draws:
 def apply_draws(pixels: np.ndarray, draws: Draws) -> np.ndarray:
     """float64 (n, size, size): `pixels` flipped, then rotated, then zoomed about the centre.
 
-    Rotation and zoom sample bilinearly one after the other, as two layers do. Beyond its edge an image is mirrored, and
-    the edge pixel is repeated.
+    Rotation and zoom sample bilinearly, one after the other, as two layers do. Beyond its edge an image is reflected,
+    with the edge pixel repeated.
     """
     centre = (pixels.shape[1] - 1) / 2
     augmented = []
@@ -66,6 +66,6 @@ def apply_draws(pixels: np.ndarray, draws: Draws) -> np.ndarray:
 
 
 def _coordinates(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """float64 (size, size) each: x and y from the centre, in image widths."""
+    """float64 (size, size) each: x and y of the pixel centres, relative to the centre, in image widths."""
     steps = (np.arange(size) - (size - 1) / 2) / size
     return np.meshgrid(steps, steps)

@@ -1,7 +1,7 @@
-"""The parity of one model on one backend: what is computed, what it is compared with, and the rows that result.
+"""The parity of one model on one backend: which quantities are computed, and with what they are compared.
 
-The reference is NumPy in float64 for the logits, loss and slope of a Vision Transformer and for the pixels of an
-augmentation. For every other quantity it is another backend.
+The reference for the logits, loss and slope of a Vision Transformer and for augmented pixels is NumPy in float64. For
+every other quantity it is another backend.
 """
 
 from dataclasses import dataclass, field
@@ -15,11 +15,10 @@ from vitbench.data.batches import Batches
 from vitbench.execution.assemble import resolve_plan
 from vitbench.execution.workload import Workload, load_initial_weights
 from vitbench.formatting import format_number
-from vitbench.models.native.registry import Settings
 from vitbench.models.registry import ModelParts
 from vitbench.parity.augmentation import apply_draws, read_draws
-from vitbench.parity.native import collect_native_quantities
-from vitbench.parity.quantities import OPTIMIZER, collect_quantities, make_deterministic, run_augmentation
+from vitbench.parity.native import compute_native_quantities
+from vitbench.parity.quantities import collect_quantities, make_deterministic, run_augmentation
 from vitbench.parity.reference import directional_slope, reference_quantities, resize
 from vitbench.parity.tolerance import Quantities, compare_quantities, describe_row, find_worst
 from vitbench.results.paths import Results
@@ -32,11 +31,12 @@ Plans = dict[tuple[str, str], Plan]  # by execution mode and precision
 
 @dataclass
 class Computed:
-    """What one backend computed of a model.
+    """The quantities of a model on one backend.
 
-    by_execution: the quantities of each execution mode and precision. augmentation: of the same, the augmented pixels
-    and the pixels that they should be. exact: the quantities in float64, for a Vision Transformer. native_error: why
-    the native model could not be computed.
+    by_execution: those of each execution mode and precision.
+    augmentation: for the same keys, the augmented pixels and the expected ones.
+    exact: those of the NumPy reference; empty unless the model is a Vision Transformer.
+    native_error: why those of the native model could not be computed; None if they were, or if there is none.
     """
 
     by_execution: dict[tuple[str, str], Quantities] = field(default_factory=dict)
@@ -46,19 +46,19 @@ class Computed:
 
     @property
     def first(self) -> Quantities:
-        """The quantities that other backends, and the other executions here, are compared with."""
+        """The quantities that other backends and the other execution modes of this one are compared with."""
         return next(iter(self.by_execution.values()))
 
 
 def fixed_batches(config: Config, workload: Workload) -> Batches:
-    """Training images in batches that are the same on every backend."""
+    """The batches of training images on which every backend computes its quantities."""
     return Batches(*workload.train, config.parity.batch_size, seed=0, steps=config.parity.steps)
 
 
 def compute_quantities(
     config: Config, results: Results, model: str, workload: Workload, plans: Plans, batches: Batches
 ) -> Computed:
-    """Computes the quantities of every plan. Plans that compute the same numbers are computed once."""
+    """Computes the quantities of every plan. Plans that resolve to the same one are computed once."""
     computed, parts = Computed(), workload.parts
     if parts.augmentation:
         augmented = {plan: _compute_augmentation(parts, plan, batches) for plan in dict.fromkeys(plans.values())}
@@ -79,19 +79,6 @@ def compute_quantities(
     return computed
 
 
-def compute_native(
-    config: Config, model: str, backend: str, weights: Quantities, workload: Workload, batches: Batches
-) -> Quantities:
-    """The quantities of the native model from the same weights."""
-    settings = Settings(
-        OPTIMIZER["learning_rate"], OPTIMIZER["weight_decay"], compiled=config.throughput.native_compiled
-    )
-    parameters = config.models.parameters()[model]
-    assert isinstance(parameters, ViT), "the config offers native for a Vision Transformer only"
-    quantities = collect_native_quantities(backend, parameters, workload.normalization, weights, settings, batches)
-    return quantities | {"slope": directional_slope(quantities)}
-
-
 def add_native(
     computed: Computed,
     config: Config,
@@ -101,12 +88,12 @@ def add_native(
     workload: Workload,
     batches: Batches,
 ) -> None:
-    """Adds the native execution mode to `computed`, or the reason why it could not be computed.
+    """Adds the quantities of the native model to `computed`, or the error that prevented it.
 
-    An error there does not concern the Keras model.
+    An error is not raised, because it must not stop the Keras model.
     """
     try:
-        native = compute_native(config, model, backend, weights, workload, batches)
+        native = compute_native_quantities(config, model, backend, weights, workload, batches)
     except Exception as error:
         log.exception("the native model of %s failed", backend)
         computed.native_error = f"{type(error).__name__}: {error}"
@@ -133,7 +120,7 @@ def compare_with_references(
 
 
 def summarize_rows(rows: list[dict]) -> str:
-    """Whether parity passed, and which comparison decides, in one line."""
+    """One line: whether parity passed, and the comparison that is closest to its tolerance or furthest beyond it."""
     failed = [row for row in rows if not row["passed"]]
     if failed:
         return f"FAILED, {len(failed)} of {len(rows)} comparisons; {describe_row(find_worst(failed))}"
@@ -145,7 +132,7 @@ def summarize_rows(rows: list[dict]) -> str:
 
 
 def _compute_augmentation(parts: ModelParts, plan: Plan, batches: Batches) -> tuple[Quantities, Quantities]:
-    """The pixels that a plan makes of some images, and the pixels that it should make with the same draws."""
+    """The augmented pixels of some images under `plan`, and the pixels that the same draws should give."""
     size = parts.preprocessing[-1].compute_output_shape((1, *parts.input_shape))[1]
     pixels = resize(np.asarray(batches.images[:AUGMENTED_IMAGES], np.float64), size).mean(axis=-1)
     augmented = run_augmentation(parts, plan, pixels)

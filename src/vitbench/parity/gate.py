@@ -1,4 +1,4 @@
-"""The parity gate: a job of a backend that failed parity does not run."""
+"""The parity gate: stops the jobs of a backend that failed parity."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class GatedError(Exception):
 
 
 def check_gate(config: Config, results: Results, job: Job) -> str | None:
-    """None if the model passed parity on the job's backend; a warning if it failed and the config trains it anyway.
+    """Returns None if the model passed parity on the backend of `job`, and a warning if it failed but may run.
 
     The native execution mode passes or fails on its own. Raises GatedError if parity failed and
     `parity.train_despite_failure` is false.
@@ -37,7 +37,7 @@ def check_gate(config: Config, results: Results, job: Job) -> str | None:
 
 
 def write_failed_parity(results: Results, model: str, backend: str, error: BaseException) -> None:
-    """Writes the verdict on a backend on which the comparison could not be computed: it failed."""
+    """Writes a failed verdict for a backend on which parity could not be computed, because of `error`."""
     with atomic_write(results.parity_quantities(model, backend)) as path, path.open("wb") as file:
         np.savez(file)
     content = {

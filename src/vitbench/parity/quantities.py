@@ -1,6 +1,7 @@
-"""The quantities that parity compares: logits, loss, gradients, state and losses of an execution in deterministic mode.
+"""Computes the quantities that parity compares.
 
-And the images that its augmentation makes, which are random, so that the draws are read from the result.
+Logits, losses, gradients and state are computed in deterministic mode. Augmented images are computed with random draws,
+which vitbench.parity.augmentation reads from the result.
 """
 
 from dataclasses import replace
@@ -20,19 +21,19 @@ from vitbench.parity.augmentation import coordinate_images
 from vitbench.parity.tolerance import Quantities, compare_quantities
 from vitbench.training.optimizers import build_optimizer
 
-# AdamW's first steps move each weight by the learning rate in the direction of its gradient's sign. Where the gradient
-# is zero up to rounding, that sign is random. At this learning rate the losses do not depend on it: those of a ResNet
-# differ by less than 1e-4 after 20 steps, against a quarter at 1e-3. The decay takes a thousandth off each weight per
-# step, so that a wrong decay shows.
+# The first steps of AdamW move each weight by the learning rate, with the sign of its gradient. If the gradient is zero
+# up to rounding, that sign is random. At this small learning rate it does not affect the losses: those of a ResNet
+# differ by less than 1e-4 after 20 steps, but by a quarter at 1e-3. The decay takes a thousandth off each weight per
+# step, which makes a wrong decay visible.
 OPTIMIZER = {"name": "adamw", "learning_rate": 1e-7, "weight_decay": 1e4}
-FLOAT32_SPACING = 2.0**-23  # of neighbouring float32 numbers, relative to them
+FLOAT32_SPACING = 2.0**-23  # relative distance of neighbouring float32 numbers
 
 
 def make_deterministic(parts: ModelParts) -> ModelParts:
     """Turns off every dropout, noise and augmentation in `parts`, which is changed and returned.
 
-    The layers stay in place, so that Keras decides about compilation as in training. Build other parts for any other
-    purpose.
+    The layers stay in the model, so that Keras makes the same decisions about compilation as in training. Do not use
+    the parts for anything else afterwards.
     """
     for layer in (*parts.augmentation, *parts.classifier._flatten_layers()):
         if type(layer).__name__.startswith("Random"):
@@ -48,14 +49,14 @@ def _return_images(images, training=None):
 
 
 def collect_quantities(parts: ModelParts, plan: Plan, batches: Batches) -> Quantities:
-    """The quantities of deterministic `parts` executed as `plan` says; float32 unless stated otherwise.
+    """The quantities of deterministic `parts`, executed as `plan` says; float32 unless stated otherwise.
 
-    logits (batch, classes): of the first batch, not in training mode.
-    losses float64 (steps,): of each batch in turn, in training mode, each before an AdamW step on it.
-    loss float64 (1,): the first of them.
-    gradient/<path of the weight>: the gradient of that loss.
-    state/<path of the variable>: state that is not trained, such as moving averages, after the first step.
-    rounding float64 (1,): the largest relative change of a gradient when the weights are rounded.
+    logits (batch, classes): of the first batch, in inference mode.
+    losses float64 (steps,): of each batch in training mode, before an AdamW step on that batch.
+    loss float64 (1,): the first of `losses`.
+    gradient/<path of the weight>: the gradient of `loss`.
+    state/<path of the variable>: untrained state, such as moving averages, after the first step.
+    rounding float64 (1,): the largest relative change of a gradient if the weights are rounded once more.
     """
     training = Training.model_validate({"epochs": 1, "batch_size": batches.batch_size, "optimizer": OPTIMIZER})
     model = assemble(parts, plan, build_optimizer(training, 1, len(batches) * batches.batch_size))
@@ -83,7 +84,7 @@ def collect_quantities(parts: ModelParts, plan: Plan, batches: Batches) -> Quant
 
 
 class GradientRecorder:
-    """Makes the optimiser of a model keep the gradients of its last step."""
+    """Makes the optimiser of a model record the gradients of its last step."""
 
     def __init__(self, model: keras.Model):
         optimizer, self.weights = model.optimizer, model.trainable_variables
@@ -99,12 +100,13 @@ class GradientRecorder:
         optimizer.apply = apply_and_record
 
     def gradients(self) -> Quantities:
+        """The recorded gradients, as gradient/<path of the weight>."""
         pairs = zip(self.weights, self.slots, strict=True)
         return {f"gradient/{weight.path}": np.array(keras.ops.convert_to_numpy(slot)) for weight, slot in pairs}
 
 
 def _perturb_by_rounding(model: keras.Model) -> None:
-    """Changes every weight by about as much as one more rounding would."""
+    """Changes every weight by about as much as rounding it to float32 would."""
     random = np.random.default_rng(0)
     for weight in model.trainable_variables:
         value = keras.ops.convert_to_numpy(weight)
@@ -117,9 +119,9 @@ def _copy_state(model: keras.Model) -> Quantities:
 
 
 def run_augmentation(parts: ModelParts, plan: Plan, pixels: np.ndarray) -> np.ndarray:
-    """float32 (n, size, size, 3): the coordinate images of `pixels` (n, size, size) after the augmentation of a step.
+    """float32 (n, size, size, 3): the coordinate images of `pixels` (n, size, size), augmented in a training step.
 
-    See vitbench.parity.augmentation. The step is executed like one of the whole model, without the classifier.
+    See vitbench.parity.augmentation. The step runs as `plan` says, with a trivial classifier that records its input.
     """
     if plan.augmentation == "outside":
         return augment_images(coordinate_images(pixels), parts, np.random.default_rng(0))
@@ -134,7 +136,7 @@ def run_augmentation(parts: ModelParts, plan: Plan, pixels: np.ndarray) -> np.nd
 
 
 class ImageRecorder(keras.layers.Layer):
-    """Passes images through and keeps the last ones."""
+    """Passes images through and records the last batch."""
 
     def build(self, shape):
         self.images = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="images")

@@ -1,15 +1,15 @@
-"""How far the quantities of two backends differ, and whether that is within tolerance. NumPy alone."""
+"""How much the quantities of two backends differ, and whether that is within tolerance. Uses NumPy only."""
 
 import numpy as np
 
 from vitbench.config.parity import Tolerances
 
-# Some gradients are zero in exact arithmetic, such as that of the bias of an attention's keys, and consist of rounding
-# errors. So the difference of a gradient is relative to at least this share of the model's largest gradient.
+# Some gradients are zero in exact arithmetic and consist of rounding errors, such as that of the key bias in attention.
+# So the difference of a gradient is relative to at least this share of the largest gradient of the model.
 SMALLEST_GRADIENT = 1e-3
 
-# At the kinks of ReLU, an activation that is zero up to rounding switches parts of a gradient on or off. No backend is
-# wrong then, so two gradients may differ by this many times the effect of rounding the weights on one backend.
+# At the kink of ReLU, an activation that is zero up to rounding switches part of a gradient on or off, and neither
+# backend is wrong. So two gradients may differ by this many times the effect of rounding the weights on one backend.
 ROUNDING_MULTIPLE = 4
 
 Quantities = dict[str, np.ndarray]
@@ -18,9 +18,9 @@ Quantities = dict[str, np.ndarray]
 def compare_quantities(computed: Quantities, expected: Quantities, tolerances: Tolerances) -> list[dict]:
     """A row of tables/parity for each quantity of `expected`, named as in vitbench.parity.quantities.
 
-    Differences are relative to the largest magnitude of the expected quantity. That of the slope is relative to the
-    length of the gradient, because along a random direction the slope itself may be nearly zero. If `expected` holds
-    the effect of rounding on its gradients, their tolerance is at least a multiple of that.
+    Differences are relative to the largest magnitude of the expected quantity. The slope is an exception: along a
+    random direction it may be nearly zero, so its difference is relative to the length of the gradient. If `expected`
+    contains `rounding`, the tolerance of the gradients is at least ROUNDING_MULTIPLE times that.
     """
     rounding = float(expected["rounding"][0]) if "rounding" in expected else 0.0
     gradients = [value.astype(np.float64) for name, value in computed.items() if name.startswith("gradient/")]
@@ -42,10 +42,11 @@ def compare_quantities(computed: Quantities, expected: Quantities, tolerances: T
 
 
 def measure_difference(computed: np.ndarray, expected: np.ndarray, tolerance: float, smallest_scale: float = 0) -> dict:
-    """The largest difference, absolute and relative to the largest expected magnitude or, if larger, `smallest_scale`.
+    """The columns of tables/parity that compare `computed` with `expected`.
 
-    cosine: of the angle between the two, taken as vectors; None if they are no longer than rounding errors. NaN or
-    infinity in `computed` fails at any tolerance.
+    Relative differences are relative to the largest expected magnitude or, if that is larger, to `smallest_scale`. The
+    cosine is that of the angle between the two vectors; it is None if they consist of rounding errors. NaN or infinity
+    in `computed` fails at any tolerance.
     """
     computed, expected = (np.asarray(value, np.float64).ravel() for value in (computed, expected))
     if not np.isfinite(computed).all():
@@ -71,7 +72,7 @@ def measure_difference(computed: np.ndarray, expected: np.ndarray, tolerance: fl
 
 
 def find_worst(rows: list[dict]) -> dict:
-    """The row whose difference is the largest part of its tolerance; NaN is worse than any number."""
+    """The row whose difference is largest relative to its tolerance; NaN is worse than any number."""
 
     def tolerance_used(row: dict) -> float:
         size = row["max_rel_difference"]
@@ -81,7 +82,7 @@ def find_worst(rows: list[dict]) -> dict:
 
 
 def describe_row(row: dict) -> str:
-    """A row as a clause."""
+    """The row in words, for use within a sentence."""
     weight = f" of {row['weight']}" if row.get("weight") else ""
     size = row["max_rel_difference"]
     result = "is NaN or infinite" if size is None else f"differs by {size:.2g} of the largest value"

@@ -1,4 +1,4 @@
-"""compare: a report on how two experiments differ."""
+"""compare: renders a report on how two experiments differ."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""estimate: what the experiment will cost on this machine, from a few real steps of each model and backend."""
+"""estimate: predicts the cost of the experiment on this machine from a few real steps of each model and backend."""
 
 import math
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from vitbench.formatting import format_duration
 from vitbench.results.paths import Results
 from vitbench.system.files import read_json
 
-FURTHER_BLOCKS = 11  # of training: those of the time breakdown, and the single steps
+FURTHER_BLOCKS = 11  # of training: nine of the time breakdown, and two for the steps that are timed one by one
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The cost of one model on one backend, in seconds and bytes. other_seconds: of the steps tune and throughput."""
+    """The cost of one model on one backend, in seconds and bytes. other_seconds: the steps tune and throughput."""
 
     model: str
     backend: str
@@ -30,14 +30,14 @@ class Estimate:
 
 
 def run(config: Config, results: Results) -> None:
-    """Prints the table. Raises FileNotFoundError if a sample is missing; see `list_missing_samples`."""
+    """Prints the estimate. Raises FileNotFoundError if a sample is missing; see `list_missing_samples`."""
     samples = [read_json(results.sample(model, backend)) for model, backend in config.model_backends()]
     devices = {sample["device"]["name"] or "the CPU" for sample in samples}
     print_table(config, [estimate_cost(config, sample) for sample in samples], devices)
 
 
 def list_missing_samples(config: Config, results: Results) -> list[tuple[str, str]]:
-    """The models and backends that have no sample with these settings."""
+    """The pairs (model, backend) without a sample that was taken with these settings."""
     missing = []
     for model, backend in config.model_backends():
         path = results.sample(model, backend)
@@ -47,7 +47,7 @@ def list_missing_samples(config: Config, results: Results) -> list[tuple[str, st
 
 
 def estimate_cost(config: Config, sample: dict) -> Estimate:
-    """The cost of the configured epochs, seeds and measurements, from `sample` as the step sample wrote it.
+    """The cost of the configured epochs, seeds and measurements, from what the step sample wrote.
 
     It assumes that every execution mode is as fast as the sampled one, and that `tune` uses its whole budget.
     """
@@ -73,7 +73,7 @@ def estimate_cost(config: Config, sample: dict) -> Estimate:
 
 
 def _estimate_throughput_seconds(config: Config, sample: dict, image_seconds: float) -> float:
-    """The time of one throughput measurement, over all batch sizes."""
+    """The seconds of one throughput measurement, over all batch sizes."""
     bounds, seconds = config.throughput, 0.0
     for batch_size in config.batch_sizes():
         seconds += sample["startup_seconds"] + sample["first_step_seconds"]  # the latter for another batch size
@@ -86,6 +86,7 @@ def _estimate_throughput_seconds(config: Config, sample: dict, image_seconds: fl
 
 
 def print_table(config: Config, estimates: list[Estimate], devices: set[str]) -> None:
+    """Prints one row per model and backend, and the total."""
     from rich.console import Console
     from rich.table import Table
 

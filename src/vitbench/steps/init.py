@@ -1,4 +1,4 @@
-"""init: the initial weights of a model for a seed, drawn once and loaded by every backend."""
+"""init: draws the initial weights of a model for a seed, which every backend loads."""
 
 from vitbench.backends.process import current_backend
 from vitbench.config.schema import Config

@@ -1,4 +1,4 @@
-"""parity: compares what a backend computes with the reference, before the backend is trained or timed."""
+"""parity: compares the quantities of a backend with the reference, before the backend is trained or timed."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def run(config: Config, results: Results, model: str, backend: str) -> None:
 
 
 def _load_plans(config: Config, results: Results, model: str, backend: str) -> Plans:
-    """The plans that will be measured; of a backend that only serves as the reference, the published one."""
+    """The plans that will be measured; for a backend that is only the reference, the published one."""
     takes_part = (model, backend) in config.model_backends()
     executions = config.keras_executions(model) if takes_part else ["published"]
     jobs = [Job(model, backend, execution, precision) for execution in executions for precision in config.precisions]
@@ -49,7 +49,7 @@ def _load_plans(config: Config, results: Results, model: str, backend: str) -> P
 
 
 def _save_quantities(config: Config, results: Results, model: str, backend: str, quantities: dict[str, Any]) -> None:
-    """Saves the quantities for comparisons; the gradients, which are large, only of the reference."""
+    """Saves the quantities; the gradients, which are large, only for the reference backend."""
     if backend != config.reference_backend(model):
         quantities = {name: value for name, value in quantities.items() if not name.startswith("gradient/")}
     with atomic_write(results.parity_quantities(model, backend)) as path, path.open("wb") as file:
@@ -57,7 +57,10 @@ def _save_quantities(config: Config, results: Results, model: str, backend: str,
 
 
 def _load_expected(config: Config, results: Results, model: str, backend: str, computed: Computed) -> Quantities:
-    """The quantities of the reference backend; empty if it failed itself and NumPy is the only reference."""
+    """The quantities of the reference backend; empty if it failed and NumPy is the only reference.
+
+    Raises RuntimeError if it failed and NumPy is no reference for this model.
+    """
     reference = config.reference_backend(model)
     if backend == reference:
         return computed.first

@@ -1,4 +1,4 @@
-"""report: one HTML file that opens offline, with the executed notebook and the figures beside it."""
+"""report: renders one HTML file that opens offline, and writes the executed notebook and the figures beside it."""
 
 from vitbench.analysis.load import load_results
 from vitbench.report.figures.catalog import build_figures
@@ -16,8 +16,8 @@ def run(results: Results) -> None:
     parameters = {"results": str(results.root)}
     title = loaded.config.report.title
     render_notebook(REPORTS / "benchmark.ipynb", parameters, title, results.root / "report.ipynb", html)
-    for name, figure in build_figures(loaded).items():
-        drawn, _ = figure.drawn()
+    for name, captioned in build_figures(loaded).items():
+        figure, _ = captioned.draw()
         with atomic_write(results.figure(name)) as path:
-            path.write_text(to_svg(drawn))
+            path.write_text(to_svg(figure))
     notify(f"report: {html.resolve()}")

@@ -1,4 +1,4 @@
-"""sample: a few real steps of a model on a backend, from which `estimate` computes the cost of the experiment."""
+"""sample: times a few real steps of a model on a backend, from which `estimate` predicts the cost of an experiment."""
 
 import time
 
@@ -16,12 +16,12 @@ from vitbench.system.files import write_json
 from vitbench.system.times import process_times
 from vitbench.training.optimizers import build_optimizer
 
-STEPS = 2  # at least, in a block
+STEPS = 2  # in the warm-up's repetitions, and at least in a block
 BLOCK_SECONDS = 1.0
 
 
 def run(config: Config, results: Results, model: str, backend: str, import_seconds: float) -> None:
-    """Times training and inference of `model` by the plan that is likely to be the fastest on this backend."""
+    """Times training and inference of `model`, executed by the plan that is likely to be the fastest on `backend`."""
     started = time.perf_counter()
     workload = load_workload(config, results, model, seed=None)  # before the step init there are no initial weights
     images, labels = workload.train

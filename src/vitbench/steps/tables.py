@@ -1,4 +1,4 @@
-"""tables: everything that was measured, as pandas tables. Every run of the config is a row, completed or not."""
+"""tables: collects all results in pandas tables. Every run of the config is a row, completed or not."""
 
 import shutil
 from collections import Counter
@@ -64,7 +64,7 @@ def build_tables(config: Config, results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _delete_checkpoints(results: Results, runs: pd.DataFrame, jobs: list[Job]) -> None:
-    """Deletes what finished runs kept in case that their workflow was ended before it noticed."""
+    """Deletes the results that finished runs saved in case the workflow was stopped before it noticed their end."""
     for job, status in zip(jobs, runs["status"], strict=True):
         if status in ("completed", "diverged"):
             shutil.rmtree(results.checkpoint(*astuple(job)), ignore_errors=True)
@@ -122,14 +122,14 @@ def _build_failures(config: Config, results: Results, jobs: list[Job]) -> pd.Dat
 
 
 def _build_jobs(config: Config, results: Results) -> pd.DataFrame:
-    """When each command of this experiment last ran, in the order in which they started."""
+    """When each command of this experiment last ran, in the order of their starts."""
     rows = [read_json(path) for path in (results.root / "logs").rglob("*.json")]
     jobs = pd.DataFrame(rows, columns=COLUMNS["jobs"]).sort_values("started_at", ignore_index=True)
     return jobs[[_takes_part(row, config) for row in jobs.itertuples()]]
 
 
 def _takes_part(row, config: Config) -> bool:
-    """Whether the config still asks for a job; logs of an earlier config may be beside them."""
+    """Whether the config still asks for a job. The folder may hold logs of an earlier config."""
     if pd.isna(row.model):
         return True
     if row.model not in config.models.parameters():
@@ -162,11 +162,11 @@ def _build_confusions(results: Results, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _find_failed_parity(parity: pd.DataFrame, *measured: pd.DataFrame) -> set[tuple[str, str]]:
-    """The models and backends that failed parity, or were measured although it could not be computed."""
+    """The models and backends that failed parity, or were measured although parity could not be computed."""
     failed = parity[~parity["passed"].astype(bool)]
     warned = [rows[(rows["status"] == "completed") & rows["error"].notna()] for rows in measured]
-    of_keras = [rows[rows["execution"] != "native"] for rows in (failed, *warned)]
-    return {keys for rows in of_keras for keys in zip(rows["model"], rows["backend"], strict=True)}
+    keras_rows = [rows[rows["execution"] != "native"] for rows in (failed, *warned)]
+    return {keys for rows in keras_rows for keys in zip(rows["model"], rows["backend"], strict=True)}
 
 
 def _add_parity_passed(table: pd.DataFrame, failed_parity: set[tuple[str, str]]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
-"""throughput: training and inference speeds in the steady state, with memory, energy and the share of each cost.
+"""throughput: measures steady-state training and inference speeds, memory, energy and the time breakdown.
 
-Each phase at each batch size is measured in a process of its own. So its startup time and memory are its own, and one
-that runs out of memory or hangs becomes a row and does not end the job.
+Each phase at each batch size is measured in a process of its own. So each has its own startup time and memory, and one
+that runs out of memory or hangs becomes a row instead of ending the job.
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ def run(config: Config, results: Results, job: Job) -> str:
 
 
 def build_row(outcome: dict, limit_seconds: float, backend: str) -> dict:
-    """The row of tables/throughput from the outcome of a process, or the status and the reason why there is none."""
+    """The columns of tables/throughput from the outcome of a process, or only a status and an error if it failed."""
     if outcome["status"] == "abandoned":
         return {"status": "failed", "error": f"it took longer than throughput.limit_seconds, {limit_seconds:g} s"}
     if outcome["status"] == "failed":

@@ -1,4 +1,4 @@
-"""train: one run, from the shared initial weights to the test accuracy of its best epoch."""
+"""train: trains one run from the shared initial weights and tests its best epoch."""
 
 import hashlib
 import shutil
@@ -46,7 +46,7 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
             notify(f"train {job} has already finished; delete {checkpoint.directory} to train it again")
         else:
             for path in (_best_weights(results, job), results.predictions(*astuple(job))):
-                path.unlink(missing_ok=True)  # files of an earlier run must not be taken for this one's
+                path.unlink(missing_ok=True)  # so that files of an earlier run are not mistaken for those of this one
             result = _train(config, results, job, plan, checkpoint, import_seconds)
             result["row"]["error"] = result["row"]["error"] or warning
             checkpoint.finish(result)
@@ -100,7 +100,7 @@ def _train(
         callbacks=[EpochOrder(batches), recorder],
         verbose=0,
     )
-    # Counted before the test, whose batches may have another size and be compiled for.
+    # Counted before the test, whose batches may have another size and so be compiled.
     recompilations = recorder.recompilations()
     values = {
         "parameters": parts.classifier.count_params(),
@@ -124,7 +124,7 @@ def _train(
     if recorder.diverged:
         values["error"] = f"loss became NaN or infinite in epoch {history.epochs}"
     status = "diverged" if recorder.diverged else "completed"
-    return build_run_record(config, job, status, values, history.history)
+    return build_run_record(config, job, status, values, history.epoch_rows)
 
 
 def _test(results: Results, job: Job, model: keras.Model, workload: Workload, batch_size: int) -> dict:

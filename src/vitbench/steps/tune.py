@@ -1,7 +1,7 @@
 """tune: times several plans for the same training and chooses the one with the least predicted time.
 
-Each candidate is measured in a process of its own, so that its startup time is real, and so that a crash or an endless
-compilation ends the candidate and not the step.
+Each candidate is measured in a process of its own. So its startup time is real, and a crash or an endless compilation
+ends the candidate only.
 """
 
 import time
@@ -21,7 +21,10 @@ from vitbench.system.times import process_times
 
 
 def run(config: Config, results: Results, model: str, backend: str, precision: str) -> None:
-    """Writes the candidates with their times, the chosen plan and the reason. Raises DeviceError without a GPU."""
+    """Writes the candidates with their times, the chosen plan and the reason.
+
+    Raises DeviceError if the config needs a GPU and there is none.
+    """
     job = Job(model, backend, "tuned", precision)
 
     def measure(plan: Plan, limit: float) -> dict:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""One run: its optimiser, its callbacks, its checkpoint and its history."""

@@ -1,4 +1,4 @@
-"""What happens at the end of each epoch of a run."""
+"""The callback of a run: what is timed, recorded and saved at each epoch, and when the run stops."""
 
 import time
 
@@ -15,16 +15,16 @@ from vitbench.training.history import RunHistory
 
 
 class RunRecorder(keras.callbacks.Callback):
-    """Times each epoch, records it, saves the best weights and a checkpoint, and stops if the loss is not finite.
+    """Times and records each epoch, saves the best weights and a checkpoint, and stops if the loss is not finite.
 
-    It overrides no per-batch method, because that would force a synchronisation with the device at each step.
+    It overrides no per-batch method, because that would make Keras synchronise with the device at each step.
     """
 
-    def __init__(self, classifier: keras.Model, checkpoint: Checkpoint, run: RunHistory, bar: ProgressBar):
+    def __init__(self, classifier: keras.Model, checkpoint: Checkpoint, history: RunHistory, bar: ProgressBar):
         super().__init__()
-        self.classifier, self.checkpoint, self.run, self.bar = classifier, checkpoint, run, bar
+        self.classifier, self.checkpoint, self.history, self.bar = classifier, checkpoint, history, bar
         self.diverged = False
-        self._epochs_before = run.epochs
+        self._epochs_before = history.epochs
         self._compilations: CompilationWatch | None = None
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -47,8 +47,8 @@ class RunRecorder(keras.callbacks.Callback):
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             "resumed": 0 < epoch == self._epochs_before,
         }
-        self.run.history.append({name: row[name] for name in EPOCH_COLUMNS})
-        if self._compilations is None:  # the first epoch still compiles the smaller last batch and the validation step
+        self.history.epoch_rows.append({name: row[name] for name in EPOCH_COLUMNS})
+        if self._compilations is None:  # the first epoch compiles for the smaller last batch and for validation
             self._compilations = CompilationWatch()
         self._compilations.check(f"in epoch {row['epoch']}")
         if replace_nonfinite(row)["loss"] is None:
@@ -61,15 +61,15 @@ class RunRecorder(keras.callbacks.Callback):
         self.bar.close()
 
     def recompilations(self) -> int | None:
-        """How often something was compiled after the first epoch of this process; None if that was its only one."""
-        if self._compilations is None or self.run.epochs <= self._epochs_before + 1:
+        """The number of compilations after the first epoch of this process; None if it trained no further epoch."""
+        if self._compilations is None or self.history.epochs <= self._epochs_before + 1:
             return None
         return self._compilations.count()
 
     def _save(self, row: dict) -> None:
-        run = self.run
-        if run.best_val_accuracy is None or row["val_accuracy"] > run.best_val_accuracy:
-            run.best_epoch, run.best_val_accuracy = row["epoch"], row["val_accuracy"]
+        history = self.history
+        if history.best_val_accuracy is None or row["val_accuracy"] > history.best_val_accuracy:
+            history.best_epoch, history.best_val_accuracy = row["epoch"], row["val_accuracy"]
             with atomic_write(self.checkpoint.best_weights(row["epoch"])) as path:
                 self.classifier.save_weights(path)
-        self.checkpoint.save(self.model, run.snapshot())
+        self.checkpoint.save(self.model, history.snapshot())

@@ -1,6 +1,6 @@
-"""The checkpoint of a run, from which an interrupted run is resumed. It is written at the end of each epoch.
+"""The checkpoint from which an interrupted run is resumed. It is written at the end of each epoch.
 
-It is not a declared output of its rule, because Snakemake deletes outputs before it repeats a job.
+It is not an output of its Snakemake rule, because Snakemake deletes the outputs of a job before it repeats the job.
 """
 
 import json
@@ -22,7 +22,7 @@ from vitbench.system.logs import log, notify
 class Checkpoint:
     """The saved state of one run in `directory`.
 
-    identity: JSON of everything that decides what the run computes. A state with another identity is not loaded.
+    identity: everything that decides what the run computes, as JSON. A state with another identity is not loaded.
     """
 
     def __init__(self, directory: Path, identity: dict):
@@ -31,16 +31,16 @@ class Checkpoint:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Waits until no other process works on this run, for example one that its workflow has lost track of."""
+        """Waits until no other process works on this run, for example one that outlived its workflow."""
         with hold_one_of([self.directory / "lock"], f"another process to end this run ({self.directory})"):
             yield
 
     def best_weights(self, epoch: int) -> Path:
-        """The file for the weights of `epoch`, if it is the best so far."""
+        """The file with the weights of `epoch`, which exists if that is the best epoch so far."""
         return self.directory / f"best-{epoch}.weights.h5"
 
     def save(self, model: keras.Model, history: dict) -> None:
-        """Saves the state of the model and the JSON `history`, and deletes weights of epochs that are not the best."""
+        """Saves the state of `model` and the JSON `history`, and deletes the weights of all epochs but the best."""
         state = TrainingState.capture(model)
         arrays: dict[str, Any] = {f"variables {i}": array for i, array in enumerate(state.variables)}
         arrays |= {f"random {i}": array for i, array in enumerate(state.random)}
@@ -76,8 +76,8 @@ class Checkpoint:
     def finish(self, result: dict) -> None:
         """Saves the result of the finished run and deletes everything else.
 
-        The result stays until the tables are made: a workflow that was ended before it noticed the end of this job
-        repeats the job.
+        The result stays until the tables are made. A workflow that was stopped before it noticed that this job had
+        finished repeats the job, which then finds its result here.
         """
         write_json(self._result, {"identity": self.identity, "result": result})
         for file in self.directory.iterdir():

@@ -14,31 +14,33 @@ from vitbench.system.times import process_times
 class RunHistory:
     """What a run has done so far, in one or more processes.
 
-    history: a row per epoch. sessions: for each process that worked on the run, its machine, its times and its memory.
+    epoch_rows: a row per epoch, with the columns of history.csv. sessions: for each process that worked on the run, its
+    machine, its times and its memory.
     """
 
-    history: list[dict]
+    epoch_rows: list[dict]
     best_epoch: int | None
     best_val_accuracy: float | None
     sessions: list[dict]
 
     @classmethod
     def begin(cls, saved: dict | None, import_seconds: float, first_step_seconds: float) -> "RunHistory":
-        """The saved history, or an empty one, with this process as a new session."""
-        run = cls(**saved) if saved else cls([], None, None, [])
+        """The history in `saved`, a snapshot, or an empty one if that is None, with this process as a new session."""
+        history = cls(**saved) if saved else cls([], None, None, [])
         if saved:
-            notify(f"resuming after epoch {run.epochs}")
+            notify(f"resuming after epoch {history.epochs}")
         startup = {"import_seconds": import_seconds, "first_step_seconds": first_step_seconds}
-        run.sessions.append({"first_epoch": run.epochs + 1, **startup})
-        run.snapshot()
-        return run
+        history.sessions.append({"first_epoch": history.epochs + 1, **startup})
+        history.snapshot()
+        return history
 
     @property
     def epochs(self) -> int:
-        return len(self.history)
+        """The number of epochs that are trained."""
+        return len(self.epoch_rows)
 
     def snapshot(self) -> dict:
-        """All of it as JSON, with the times and memory of this process as they are now."""
+        """The history as JSON, with the current times and memory of this process."""
         backend = current_backend()
         self.sessions[-1] |= {
             **describe_machine(backend.device()),
@@ -49,34 +51,35 @@ class RunHistory:
         return asdict(self)
 
     def summary_columns(self, images: int) -> dict:
-        """Columns of tables/runs: startup of the first process, total seconds and largest memory of all of them.
+        """The columns of tables/runs that come from the history.
 
-        images: number of training images.
+        Startup times are those of the first process, total_seconds is the sum over all processes, and peak memory the
+        maximum. images: number of training images.
         """
         first = self.sessions[0]
-        columns = _speed_columns(self.history, self._first_comparable_epoch(), images)
+        columns = _speed_columns(self.epoch_rows, self._first_comparable_epoch(), images)
         for key in ("import_seconds", "first_step_seconds", "started_at"):
             columns[key] = first[key]
         for peak in ("peak_host_memory_bytes", "peak_device_memory_bytes"):
-            columns[peak] = max((s[peak] for s in self.sessions if s[peak] is not None), default=None)
+            columns[peak] = max((session[peak] for session in self.sessions if session[peak] is not None), default=None)
         columns["total_seconds"] = sum(session["total_seconds"] for session in self.sessions)
         columns["resumptions"] = len(self.sessions) - 1
         return columns
 
     def _first_comparable_epoch(self) -> int:
-        """The first epoch from which on every epoch was trained on the device of the last one."""
+        """The first epoch since which the device has not changed."""
         training = [session for session in self.sessions if session["first_epoch"] <= self.epochs]
         device = training[-1]["device"]
         latest = itertools.takewhile(lambda session: session["device"] == device, reversed(training))
         return min(session["first_epoch"] for session in latest)
 
 
-def _speed_columns(history: list[dict], first: int, images: int) -> dict:
-    """Medians over the epochs from `first` on, of training alone.
+def _speed_columns(epoch_rows: list[dict], first: int, images: int) -> dict:
+    """Medians over the epochs from `first` on, without the time of validation.
 
-    The first epoch of a process is left out, because it may still compile; if there is no other, it is used.
+    The first epoch of each process is left out, because it may still compile, unless there is no other.
     """
-    rows = history[first - 1 :]
+    rows = epoch_rows[first - 1 :]
     steady = [row["train_seconds"] for row in rows if row["epoch"] > 1 and not row["resumed"]]
     seconds = steady or [row["train_seconds"] for row in rows]
     return {

@@ -48,6 +48,6 @@ def test_a_lone_epoch_is_all_there_is():
 def test_this_process_is_a_session_more():
     kept = RunHistory.begin(None, 2.0, 5.0).snapshot()
     assert [s["first_epoch"] for s in kept["sessions"]] == [1] and kept["sessions"][0]["total_seconds"] > 0
-    again = RunHistory.begin(kept | {"history": [epoch(1, 50)]}, 3.0, 6.0)
+    again = RunHistory.begin(kept | {"epoch_rows": [epoch(1, 50)]}, 3.0, 6.0)
     assert [s["first_epoch"] for s in again.sessions] == [1, 2]
     assert again.sessions[1]["import_seconds"] == 3.0 and again.sessions[1]["device"]
