@@ -16,9 +16,8 @@ import pandas as pd
 import pytest
 
 from helpers.projects import TINY, copied, planned, snakemake
-from vitbench.report.figures.catalog import NAMES
 from vitbench.results.predictions import load_predictions
-from vitbench.results.schema import COLUMNS, EPOCH_COLUMNS, RUN_COLUMNS
+from vitbench.results.schema import COLUMNS, EPOCH_COLUMNS, FIGURES, RUN_COLUMNS
 
 BACKENDS = ["jax", "torch", "tensorflow"]
 
@@ -53,7 +52,7 @@ def test_the_results_lie_where_the_design_says(results):
             expected += [f"{run}/{name}" for name in names]
     for name in COLUMNS:
         expected += [f"tables/{name}.csv", f"tables/{name}.parquet"]
-    expected += [f"figures/{name}.svg" for name in NAMES]
+    expected += [f"figures/{name}.svg" for name in FIGURES]
     assert [name for name in expected if not (results / name).is_file()] == []
 
 
@@ -201,7 +200,7 @@ def test_snakemakes_own_report_holds_report_figures_and_tables(project):
     ran = snakemake(project, *TINY, "--report", "snakemake-report.html")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     page = (project / "snakemake-report.html").read_text()
-    for word in ("Figures", "Tables", *(name.replace("_", " ") for name in NAMES), *COLUMNS):
+    for word in ("Figures", "Tables", *(name.replace("_", " ") for name in FIGURES), *COLUMNS):
         assert f'"{word}"' in page, word
     assert "a point per seed, a bar at the mean" in page and "results/tiny/report.html" in page
     (project / "snakemake-report.html").unlink()

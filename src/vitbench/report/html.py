@@ -1,38 +1,52 @@
-"""How tables, figures and sentences become HTML that is accessible and in which every word from outside is escaped."""
+"""How tables, figures and sentences become accessible HTML in which all text from outside is escaped."""
 
 import base64
 import io
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
+from matplotlib.figure import Figure
 from PIL import Image
 
-from vitbench.formatting import sort_key
-from vitbench.report.figures.style import COLOURS, INK, MUTED, PAPER, RULE, Drawn
+from vitbench.formatting import format_count, sort_key
+from vitbench.report.figures.style import COLOURS, DARK, MARKERS, MUTED, OTHER_MARKER, FigureWithAlt
 
-# Inks of the figures and what they become for a reader who prefers dark.
-_DARK = {PAPER: "#1c1f24", INK: "#e8eaed", MUTED: "#a7b0bb", RULE: "#3a3f47"}
-_GOOD, _PLAIN = ("completed", "passed", "chosen"), ("measured", "abandoned", "pruned")
-MOST_COLUMNS = 9  # a table with more is printed smaller
+_GOOD, _NEUTRAL = ("completed", "passed", "chosen"), ("measured", "abandoned", "pruned")  # every other status is bad
+_MARKER_SYMBOLS = {
+    "o": "●",
+    "s": "■",
+    "^": "▲",
+    "v": "▼",
+    "<": "◀",
+    ">": "▶",
+    "D": "◆",
+    "P": "✚",
+    "X": "✖",
+    "*": "★",
+    "p": "⬟",
+    "h": "⬢",
+}
+WIDE_COLUMNS = 9  # a table with more columns is printed in a smaller font
 
 
-class Figure(NamedTuple):
-    """What a function of vitbench.figures draws of `arguments`, and what stands below it."""
+@dataclass(frozen=True)
+class CaptionedFigure:
+    """A figure of the report: a function of `vitbench.report.figures` with its arguments, and the caption below it."""
 
-    draw: Callable[..., Drawn]
+    function: Callable[..., FigureWithAlt]
     arguments: tuple
     caption: str
 
-    def drawn(self, narrow: bool = False) -> Drawn:
-        return self.draw(*self.arguments, narrow=narrow)
+    def draw(self, narrow: bool = False) -> FigureWithAlt:
+        return self.function(*self.arguments, narrow=narrow)
 
 
 class Html(Markup):
-    """HTML that a notebook shows as such, and that is not escaped again."""
+    """HTML that a notebook displays as such and that is not escaped again."""
 
     def _repr_html_(self) -> str:
         return str(self)
@@ -46,7 +60,7 @@ def render_title(text: str) -> Html:
 
 
 def render_lead(sentences: Iterable[str]) -> Html:
-    """The answer: its first sentence larger than the prose, what it rests on below."""
+    """The answer: its first sentence in larger letters, the others as paragraphs below it."""
     first, *others = sentences
     return Html(f'<p class="lead">{escape(first)}</p>{render_paragraphs(others)}')
 
@@ -55,38 +69,43 @@ def render_paragraphs(sentences: Iterable[str]) -> Html:
     return Html("".join(f"<p>{escape(sentence)}</p>" for sentence in sentences))
 
 
-def render_figure(picture: Figure) -> Html:
-    """The picture, wide and for narrow screens, with its text alternative and a caption."""
-    (wide, alt), (narrow, _) = picture.drawn(), picture.drawn(narrow=True)
-    width, height = (round(inches * 96) for inches in wide.get_size_inches())
-    small_width, small_height = (round(inches * 96) for inches in narrow.get_size_inches())
+def render_figure(figure: CaptionedFigure) -> Html:
+    """The figure in a wide and a narrow version, with its text alternative and caption."""
+    (wide, alt), (narrow, _) = figure.draw(), figure.draw(narrow=True)
+    width, height = _css_pixels(wide)
+    narrow_width, narrow_height = _css_pixels(narrow)
     return Html(
-        f'<figure><picture><source media="screen and (max-width: 640px)" srcset="{_uri(narrow)}" '
-        f'width="{small_width}" height="{small_height}"><img src="{_uri(wide)}" width="{width}" height="{height}" '
-        f'alt="{escape(alt)}"></picture><figcaption>{escape(picture.caption)}</figcaption></figure>'
+        f'<figure><picture><source media="screen and (max-width: 640px)" srcset="{_data_uri(narrow)}" '
+        f'width="{narrow_width}" height="{narrow_height}"><img src="{_data_uri(wide)}" width="{width}" '
+        f'height="{height}" alt="{escape(alt)}"></picture><figcaption>{escape(figure.caption)}</figcaption></figure>'
     )
 
 
-def _uri(drawn) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(to_svg(drawn).encode()).decode()
+def _css_pixels(figure: Figure) -> tuple[int, int]:
+    width, height = figure.get_size_inches()
+    return round(width * 96), round(height * 96)
 
 
-def to_svg(drawn) -> str:
-    """The figure as SVG, whose inks follow the reader's colour scheme."""
+def _data_uri(figure: Figure) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(to_svg(figure).encode()).decode()
+
+
+def to_svg(figure: Figure) -> str:
+    """The figure as SVG. Its inks follow the reader's colour scheme."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "vitbench", "text.parse_math": False}):
-        drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     rules = "".join(
-        f'[style*="{what}: {light}"]{{{what}:{dark}!important}}'
-        for light, dark in _DARK.items()
-        for what in ("fill", "stroke")
+        f'[style*="{property_}: {light}"]{{{property_}:{dark}!important}}'
+        for light, dark in DARK.items()
+        for property_ in ("fill", "stroke")
     )
     style = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style></svg>"
     return style.join(buffer.getvalue().rsplit("</svg>", 1))
 
 
 def thumbnail(image: np.ndarray, alt: str) -> Markup:
-    """A uint8 (height, width, 3) image, as small as it is."""
+    """A uint8 (height, width, 3) image, stored at its own size and shown at 64 × 64 CSS pixels."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "png")
     source = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -94,70 +113,88 @@ def thumbnail(image: np.ndarray, alt: str) -> Markup:
 
 
 def render_table(rows: list[dict], caption: str, name: str, headers: int = 1, numeric: Iterable[str] = ()) -> Html:
-    """An HTML table of `rows`, label → text or Markup, of which the first `headers` cells head their row.
+    """An HTML table that sorts by its column headings and scrolls in a region that the keyboard can focus.
 
-    It scrolls in a container of its own, which takes the keyboard's focus, and its columns' heads sort it. `name` is
-    unique in the page.
+    rows: dicts of label → text or Markup, all with the same labels. name: unique in the page. headers: how many of the
+    first cells head their row. numeric: labels of columns of numbers, which are aligned to the right.
     """
     if not rows:
         return Html(f'<p class="nothing">{escape(caption)} There is nothing to show.</p>')
-    right = set(numeric)
-    heads = "".join(f'<th scope="col"{_class(label in right)}>{_head(label, len(rows))}</th>' for label in rows[0])
+    numbers = set(numeric)
+    headings = "".join(
+        f'<th scope="col"{_class(label in numbers)}>{_heading(label, len(rows))}</th>' for label in rows[0]
+    )
     lines = []
     for row in rows:
         cells = [f'<th scope="row">{escape(value)}</th>' for value in list(row.values())[:headers]]
         for label, value in list(row.items())[headers:]:
-            cells.append(f"<td{_cell(value, label in right)}>{escape(value)}</td>")
+            cells.append(f"<td{_cell_attributes(value, label in numbers)}>{escape(value)}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    wide = " wide" if len(rows[0]) > MOST_COLUMNS else ""
+    wide = " wide" if len(rows[0]) > WIDE_COLUMNS else ""
     return Html(
         f'<div class="scroll{wide}" role="region" aria-labelledby="table-{name}" tabindex="0">'
         f'<table class="sortable n-last"><caption id="table-{name}"><span>{escape(caption)}</span></caption>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        f"<thead><tr>{headings}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
-def _head(label: str, rows: int) -> str:
+def _heading(label: str, rows: int) -> str:
     return f'<button type="button">{escape(label)}</button>' if rows > 1 else escape(label)
 
 
-def _cell(value: str, number: bool) -> str:
-    if not number:
-        return _class(False, len(Markup(value).striptags()) > 30)
+def _cell_attributes(value: str, is_number: bool) -> str:
+    if not is_number:
+        return _class(False, is_long=len(Markup(value).striptags()) > 30)
     key = sort_key(value)
     return f'{_class(True)} data-sort="{"" if key is None else key}"'
 
 
-def _class(number: bool, long: bool = False) -> str:
-    return ' class="number"' if number else ' class="long"' if long else ""
+def _class(is_number: bool, is_long: bool = False) -> str:
+    return ' class="number"' if is_number else ' class="long"' if is_long else ""
 
 
 def badge(status: object) -> Markup:
-    """A status in words, coloured beside that."""
+    """A status as a word, which a colour repeats."""
     text = "unknown" if status is None or pd.isna(status) else str(status)
-    kind = "good" if text in _GOOD else "plain" if text in _PLAIN else "bad"
+    kind = "good" if text in _GOOD else "neutral" if text in _NEUTRAL else "bad"
     return Markup('<span class="badge {}">{}</span>').format(kind, text)
 
 
 def abbreviate(text: str, length: int = 120) -> Markup:
-    """The text; of a long one its beginning, which opens to the whole."""
+    """The text; if it is longer than `length`, its beginning, which opens to the whole text."""
     if len(text) <= length:
         return escape(text)
     return Markup("<details><summary>{}…</summary>{}</details>").format(text[:length].rstrip(), text)
 
 
 def backend_label(name: str) -> Markup:
-    """A backend's name with its marker in its colour, as in the figures."""
-    known = name if name in COLOURS else "other"
-    return Markup('<span class="backend {}">{}</span>').format(known, name)
+    """The name of a backend after its marker, as in the figures. `backend_css` draws the marker."""
+    kind = name if name in COLOURS else "other"
+    return Markup('<span class="backend {}">{}</span>').format(kind, name)
+
+
+def backend_css() -> str:
+    """The style rules of `backend_label`: every registered backend has the marker and the colour of the figures."""
+    rules = [_marker_rule(name, MARKERS[name], colour) for name, colour in COLOURS.items()]
+    rules.append(_marker_rule("other", OTHER_MARKER, MUTED))
+    rules.append(f"@media screen and (prefers-color-scheme: dark){{.backend.other::before{{color:{DARK[MUTED]}}}}}")
+    return "\n".join(rules)
+
+
+def _marker_rule(name: str, marker: str, colour: str) -> str:
+    symbol = _MARKER_SYMBOLS.get(marker, "◆")
+    # Browsers that know the second form do not read the symbol out; others keep the first.
+    return f'.backend.{name}::before{{content:"{symbol}";content:"{symbol}" / "";color:{colour}}}'
 
 
 def render_downloads(tables: dict[str, pd.DataFrame]) -> Html:
-    """Links that save each table as CSV; the content is in the link."""
+    """Links that save each table as CSV. The links contain the data."""
     items = []
     for name, frame in tables.items():
         content = base64.b64encode(frame.to_csv(index=False).encode()).decode()
         source = f"data:text/csv;charset=utf-8;base64,{content}"
         link = f'<a download="{escape(name)}.csv" href="{source}">{escape(name)}.csv</a>'
-        items.append(f"<li>{link}, {len(frame)} rows, {len(frame.columns)} columns</li>")
+        items.append(
+            f"<li>{link}, {format_count(len(frame), 'row')}, {format_count(len(frame.columns), 'column')}</li>"
+        )
     return Html(f'<ul class="downloads">{"".join(items)}</ul>')

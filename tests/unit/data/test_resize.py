@@ -29,3 +29,11 @@ def test_any_leading_dimensions_are_kept():
     image = np.random.default_rng(0).uniform(size=(5, 4, 3))
     stacked = np.broadcast_to(image, (2, 3, 5, 4, 3))
     np.testing.assert_array_equal(resize_bilinear(stacked, 6)[1, 2], resize_bilinear(image, 6))
+
+
+def test_a_single_uint8_image_is_resized_bilinearly_with_half_pixel_centres():
+    image = np.array([[0, 100], [200, 100]], np.uint8)[..., None].repeat(3, axis=-1)
+    rows = resize_bilinear(image, 4)[..., 0].tolist()
+    assert rows[0] == [0, 25, 75, 100]
+    assert rows[3] == [200, 175, 125, 100]
+    np.testing.assert_array_equal(resize_bilinear(image, 2), image)

@@ -1,17 +1,20 @@
-"""The report is one file that loads nothing, shows what failed, and escapes what comes from outside."""
+"""The report is one file that loads nothing, shows what failed, and escapes what comes from outside.
+
+Rendering takes seconds, so the tests share one report of an experiment in which things went wrong.
+`test_installed_package.py` renders a large one and a comparison.
+"""
 
 import json
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from helpers import fake_results
-from vitbench.report.figures.catalog import NAMES
+from vitbench.report.render import REPORTS
 from vitbench.results.paths import Results
+from vitbench.results.schema import FIGURES
 from vitbench.steps import report
-from vitbench.steps.report import NOTEBOOK
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -56,8 +59,9 @@ def page(source) -> Page:
     return Page(source)
 
 
-def test_nothing_half_written_is_left(rendered):
+def test_the_page_its_notebook_and_its_figures_are_written_and_nothing_else(rendered):
     assert {path.name for path in rendered.glob("*report*")} == {"report.html", "report.ipynb"}
+    assert {path.name for path in (rendered / "figures").iterdir()} == {f"{name}.svg" for name in FIGURES}
 
 
 def test_the_page_loads_nothing(page, source):
@@ -76,17 +80,17 @@ def test_the_page_loads_nothing(page, source):
 
 def test_every_figure_has_a_text_alternative_and_a_caption(page):
     images = [image for image in page.all("img") if "thumbnail" not in image.get("class", "")]
-    assert len(images) == len(page.all("figcaption")) == len(page.all("figure")) == len(NAMES)
+    assert len(images) == len(page.all("figcaption")) == len(page.all("figure")) == len(FIGURES)
     assert all(len(image["alt"]) > 40 and "No description" not in image["alt"] for image in images)
 
 
-def test_the_page_is_named_and_has_a_language(page):
+def test_the_page_has_a_title_a_language_and_one_main_heading(page):
     assert page.all("html") == [{"lang": "en"}]
     assert page.title.strip() == f"Made up {SCRIPT}"
     assert len(page.all("h1")) == 1
 
 
-def test_the_contents_lead_to_the_sections(page):
+def test_the_contents_link_to_the_sections(page):
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     targets = [link["href"][1:] for link in page.all("a") if link["href"].startswith("#")]
@@ -94,49 +98,47 @@ def test_the_contents_lead_to_the_sections(page):
     assert set(targets) <= set(ids)
 
 
-def test_words_from_outside_are_escaped(source):
+def test_text_from_outside_is_escaped(source):
     assert SCRIPT not in source
     assert "class &lt;script&gt;alert(1)&lt;/script&gt;" in source
     assert "MemoryError: &lt;b&gt;failed&lt;/b&gt; on purpose" in source
 
 
-def test_tables_are_headed_and_can_be_scrolled_by_keyboard(page):
+def test_tables_have_headings_and_regions_that_the_keyboard_can_scroll(page):
     regions = [d for d in page.all("div") if d.get("role") == "region"]
     assert len(regions) == len(page.all("table")) == len(page.all("caption")) >= 7
     assert all(region["tabindex"] == "0" for region in regions)
     assert all(head["scope"] in ("row", "col") for head in page.all("th"))
 
 
-def test_what_failed_is_seen(source):
+def test_backends_are_marked_by_generated_styles(source):
+    assert source.count(".backend.jax::before") == source.count(".backend.other::before{content") == 1
+    assert '<span class="backend jax">jax</span>' in source
+
+
+def test_failures_are_shown(source):
     assert "run, seed 1" in source
     assert '<span class="badge bad">failed</span>' in source
     assert "tensorflow (stopped by the parity gate)" in source
 
 
-def test_the_executed_notebook_said_nothing_but_its_results(rendered):
+def test_the_executed_notebook_holds_only_results_and_no_paths_of_this_machine(rendered):
     notebook = json.loads((rendered / "report.ipynb").read_text())
     kinds = {output["output_type"] for cell in notebook["cells"] for output in cell.get("outputs", [])}
     assert kinds == {"execute_result"}
     assert {"input_path", "output_path"}.isdisjoint(notebook["metadata"]["papermill"])
 
 
-def test_a_report_can_be_made_when_nothing_was_measured(tmp_path):
+def test_an_experiment_without_a_single_measurement_has_a_report(tmp_path):
     root = fake_results.directory(tmp_path, fake_results.config(), missing=["jax", "torch", "tensorflow"])
     (root / "data" / "x_train.npy").unlink()
     report.run(Results(root))
     assert "No training run completed" in (root / "report.html").read_text()
 
 
-def test_sixty_runs_of_a_hundred_epochs_stay_small_enough_to_be_sent(tmp_path):
-    settings = fake_results.config(seeds=range(15), training={"epochs": 100})
-    root = fake_results.directory(tmp_path, settings)
-    report.run(Results(root))
-    assert len(pd.read_parquet(root / "tables" / "runs.parquet")) == 60
-    assert (root / "report.html").stat().st_size < 15e6
-
-
-def test_the_committed_notebook_has_no_outputs():
-    notebook = json.loads(NOTEBOOK.read_text())
+@pytest.mark.parametrize("name", ["benchmark", "comparison"])
+def test_the_committed_notebooks_have_parameters_and_no_outputs(name):
+    notebook = json.loads((REPORTS / f"{name}.ipynb").read_text())
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
     assert sum("parameters" in cell["metadata"].get("tags", []) for cell in code) == 1

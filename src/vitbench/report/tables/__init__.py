@@ -1,1 +1,1 @@
-"""The tables of the report: columns are chosen, seeds are summarised in one row, values are formatted."""
+"""The tables of the report. They select columns, combine seeds into one row and format values."""

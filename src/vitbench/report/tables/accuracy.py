@@ -1,5 +1,7 @@
 """Tables of the configurations, their accuracies, and whether backends differ."""
 
+from functools import partial
+
 import pandas as pd
 from markupsafe import Markup, escape
 
@@ -8,30 +10,32 @@ from vitbench.analysis.time_to_accuracy import add_wall_seconds, target_accuraci
 from vitbench.config.schema import Config
 from vitbench.formatting import MISSING, format_count, format_number, format_percent, format_share, format_spread
 from vitbench.report.html import Html, abbreviate, badge, render_table
-from vitbench.report.summary import PHASES
-from vitbench.report.tables.rows import KEYS, condensed_table, configuration_cells, format_signed, group_configurations
+from vitbench.report.speed_summary import PHASES
+from vitbench.report.tables.rows import (
+    KEYS,
+    condensed_table,
+    configuration_cells,
+    format_bounds,
+    format_signed,
+    group_configurations,
+)
 
 
 def results_table(runs: pd.DataFrame, parity: pd.DataFrame, summaries: pd.DataFrame, config: Config) -> Html:
-    """One row per configuration, completed or not, over its seeds; one that failed parity is marked."""
+    """One row per configuration, completed or not, over its seeds. A configuration that failed parity is marked."""
     interval = f"{format_percent(config.statistics.confidence)} interval"
     accuracies = summaries[summaries["metric"] == "test_accuracy"].set_index(KEYS)
-    rows, unequal = [], {(r.model, r.backend) for r in parity.itertuples() if not r.passed and r.execution != "native"}
+    failed_parity = {(r.model, r.backend) for r in parity.itertuples() if not r.passed and r.execution != "native"}
+    rows = []
     for keys, group in group_configurations(runs, config):
         done = group[group["status"] == "completed"]
-        counts = group["status"].value_counts()
-        states = [badge(s) if n == len(group) else badge(s) + f" {n} of {len(group)}" for s, n in counts.items()]
-        if keys[:2] in unequal or done["error"].notna().any():
-            states.append(badge("parity failed"))
-        if resumed := (group["resumptions"] > 0).sum():
-            states.append(escape(f"{resumed} resumed"))
         rows.append(
             {
                 **configuration_cells(keys),
-                "Status": Markup(", ").join(states),
+                "Status": _status_cell(group, keys[:2] in failed_parity or done["error"].notna().any()),
                 "n": str(len(done)),
                 "Test accuracy": format_spread(done["test_accuracy"]),
-                interval: _interval(accuracies, keys),
+                interval: _accuracy_interval(accuracies, keys),
                 "Top-5 accuracy": format_spread(done["test_top5_accuracy"]),
                 "Training images/s": format_number(done["train_images_per_second"].median()),
                 "Epoch,\N{NO-BREAK SPACE}s": format_number(done["epoch_seconds_median"].median()),
@@ -41,23 +45,35 @@ def results_table(runs: pd.DataFrame, parity: pd.DataFrame, summaries: pd.DataFr
     caption = (
         "One row per configuration. Accuracies are mean ± standard deviation over the n completed runs, one per seed. "
         "The interval is that of the mean test accuracy; a single seed has none. Training images/s and epoch time are "
-        "medians over whole epochs, input pipeline included."
+        "medians over whole epochs, including the input pipeline."
     )
-    return condensed_table(rows, caption, "results", numeric=list(rows[0])[5:] if rows else ())
+    numbers = ("n", "Test accuracy", interval, "Top-5 accuracy", "Training images/s", "Epoch,\N{NO-BREAK SPACE}s")
+    return condensed_table(rows, caption, "results", numeric=(*numbers, "Parameters"))
 
 
-def _interval(accuracies: pd.DataFrame, keys: tuple) -> str:
+def _status_cell(group: pd.DataFrame, failed_parity: bool) -> Markup:
+    """How the runs of a configuration ended: one badge per status, with a number if not all runs have it."""
+    counts = group["status"].value_counts()
+    states = [badge(s) if n == len(group) else badge(s) + f" {n} of {len(group)}" for s, n in counts.items()]
+    if failed_parity:
+        states.append(badge("parity failed"))
+    if resumed := (group["resumptions"] > 0).sum():
+        states.append(escape(f"{resumed} resumed"))
+    return Markup(", ").join(states)
+
+
+def _accuracy_interval(accuracies: pd.DataFrame, keys: tuple) -> str:
     if keys not in accuracies.index or pd.isna(accuracies.loc[keys, "ci_low"]):
         return MISSING
     row = accuracies.loc[keys]
-    return f"{format_share(max(0, row['ci_low']))} to {format_share(min(1, row['ci_high']))}"
+    return format_bounds(max(0, row["ci_low"]), min(1, row["ci_high"]), format_share)
 
 
 def unfinished_table(runs: pd.DataFrame, throughput: pd.DataFrame) -> Html:
-    """The runs and measurements that did not complete, with the reason; empty if there are none."""
+    """The runs and measurements that did not complete, with the reason; empty if all completed."""
     jobs = ((runs, "run"), (throughput, "throughput"))
-    lost = pd.concat([frame[frame["status"] != "completed"].assign(job=name) for frame, name in jobs])
-    if lost.empty:
+    unfinished = pd.concat([frame[frame["status"] != "completed"].assign(job=name) for frame, name in jobs])
+    if unfinished.empty:
         return Html("")
     rows = [
         {
@@ -66,13 +82,19 @@ def unfinished_table(runs: pd.DataFrame, throughput: pd.DataFrame) -> Html:
             "Status": badge(row.status),
             "Reason": abbreviate(row.error if isinstance(row.error, str) else MISSING),
         }
-        for row in lost.itertuples()
+        for row in unfinished.itertuples()
     ]
     return render_table(rows, "Jobs that did not complete.", "unfinished", headers=2)
 
 
+def _job(row) -> str:
+    if row.job == "run":
+        return f"run, seed {row.seed:.0f}"
+    return row.job if pd.isna(row.batch_size) else f"{row.job}, {PHASES[row.phase]}, batch size {row.batch_size:.0f}"
+
+
 def failures_list(failures: pd.DataFrame) -> Html:
-    """Each command that failed, with the end of its log; empty if there is none, or no log."""
+    """Each command that failed, with the end of its log; empty if none failed or left a log."""
     failed = failures[(failures["status"] != "gated") & failures["last_lines"].astype(bool)]
     items = [
         Markup("<details><summary>{} {}</summary><pre>{}</pre></details>").format(
@@ -83,19 +105,9 @@ def failures_list(failures: pd.DataFrame) -> Html:
     return Html(f"<p>The ends of their logs:</p>{Markup().join(items)}" if items else "")
 
 
-def _job(row) -> str:
-    if row.job == "run":
-        return f"run, seed {row.seed:.0f}"
-    return row.job if pd.isna(row.batch_size) else f"{row.job}, {PHASES[row.phase]}, batch size {row.batch_size:.0f}"
-
-
 def comparisons_table(comparisons: pd.DataFrame, config: Config) -> Html:
+    """The difference of the accuracies of each pair of backends, with its interval, p-values and verdict."""
     interval = f"{format_percent(config.statistics.confidence)} interval"
-
-    def bounds(row) -> str:
-        low, high = (format_signed(value, row.metric) for value in (row.ci_low, row.ci_high))
-        return MISSING if pd.isna(row.ci_low) else f"{low} to {high}"
-
     rows = [
         {
             "Model": row.model,
@@ -105,18 +117,18 @@ def comparisons_table(comparisons: pd.DataFrame, config: Config) -> Html:
             "Metric": row.metric.replace("top5", "top-5").replace("_", " "),
             "n": format_number(row.n),
             "Difference": format_signed(row.difference, row.metric),
-            interval: bounds(row),
+            interval: format_bounds(row.ci_low, row.ci_high, partial(format_signed, metric=row.metric)),
             "p different": format_number(row.p_value_adjusted),
             "p equivalent": format_number(row.p_equivalence_adjusted),
             "Verdict": row.verdict if isinstance(row.verdict, str) else MISSING,
         }
         for row in comparisons[comparisons["metric"].isin(METRICS)].itertuples()
     ]
-    margin = format_share(config.statistics.equivalence_margin)
     caption = (
         "Pairs of backends, paired by seed. n is the number of seeds that both completed; one seed gives no verdict. "
         "Different: the difference is shown not to be zero. Equivalent: it is shown to be smaller than "
-        f"{margin}. p-values are those of the paired t test and of the two one-sided tests, after Holm's correction."
+        f"{format_share(config.statistics.equivalence_margin)}. p-values are those of the paired t test and of the two "
+        "one-sided tests, after Holm's correction."
     )
     numbers = ("n", "Difference", interval, "p different", "p equivalent")
     return condensed_table(rows, caption, "comparisons", numbers)
@@ -125,7 +137,7 @@ def comparisons_table(comparisons: pd.DataFrame, config: Config) -> Html:
 def target_table(runs: pd.DataFrame, epochs: pd.DataFrame, config: Config) -> Html:
     """The time that each configuration took to reach the target accuracy."""
     timed = add_wall_seconds(epochs, runs)
-    reached = time_to_target(timed, target_accuracies(timed, config.report.target_accuracy))
+    times = time_to_target(timed, target_accuracies(timed, config.report.target_accuracy))
     rows = [
         {
             **configuration_cells([getattr(row, key) for key in KEYS]),
@@ -133,21 +145,20 @@ def target_table(runs: pd.DataFrame, epochs: pd.DataFrame, config: Config) -> Ht
             "Reached by": f"{row.reached} of {format_count(row.runs, 'run')}",
             "Epochs": format_number(row.epochs),
             "Seconds": format_number(row.seconds),
-            "Least to largest": MISSING
-            if pd.isna(row.seconds)
-            else _format_range(row.seconds_least, row.seconds_largest),
+            "Range": _format_range(row.seconds_least, row.seconds_largest),
         }
-        for row in reached.itertuples()
+        for row in times.itertuples()
     ]
-    chosen = "the configured one"
+    target = "the configured one"
     if not config.report.target_accuracy:
-        chosen = "the highest whole percent that all runs of the model reach"
+        target = "the highest whole percentage that all runs of the model reach"
     caption = (
-        f"Time to the target validation accuracy, which is {chosen}. Epochs and seconds are medians over the runs that "
-        "reached it, from the start of the process, import and first step included."
+        f"Time to the target validation accuracy, which is {target}. Epochs and seconds are medians over the runs that "
+        "reached it, counted from the start of the process, with import and first step. The range is that of the "
+        "seconds."
     )
-    return condensed_table(rows, caption, "target", ("Target", "Epochs", "Seconds", "Least to largest"))
+    return condensed_table(rows, caption, "target", ("Target", "Epochs", "Seconds", "Range"))
 
 
-def _format_range(least: float, largest: float) -> str:
-    return format_number(least) if least == largest else f"{format_number(least)} to {format_number(largest)}"
+def _format_range(shortest: float, longest: float) -> str:
+    return format_number(shortest) if shortest == longest else format_bounds(shortest, longest)

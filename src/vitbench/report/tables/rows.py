@@ -1,6 +1,6 @@
 """What the tables of the report share: the cells of a configuration, and columns that are equal in every row."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
@@ -13,36 +13,46 @@ _CONDENSED = ("Execution", "Precision", "Batch size")
 
 
 def condensed_table(rows: list[dict], caption: str, name: str, numeric: Iterable[str] = ()) -> Html:
-    """A table without the columns that are equal in every row; the caption states their value once."""
-    shared = [key for key in _CONDENSED if len(rows) > 1 and len({row.get(key) for row in rows}) == 1]
-    common = {key: rows[0][key] for key in shared if key in rows[0]}
+    """`render_table` without the execution, precision or batch size that all rows share; the caption states it once."""
+    common = {
+        label: rows[0][label]
+        for label in _CONDENSED
+        if len(rows) > 1 and label in rows[0] and len({row[label] for row in rows}) == 1
+    }
     if common:
-        caption += f" All rows: {join_words([f'{key.lower()} {value}' for key, value in common.items()])}."
-    rows = [{key: value for key, value in row.items() if key not in common} for row in rows]
+        caption += f" All rows: {join_words([f'{label.lower()} {value}' for label, value in common.items()])}."
+    rows = [{label: value for label, value in row.items() if label not in common} for row in rows]
     return render_table(rows, caption, name, headers=2, numeric=numeric)
 
 
-def group_configurations(runs: pd.DataFrame, config: Config) -> list[tuple[tuple, pd.DataFrame]]:
-    """The runs by contestant in the config's order."""
-    groups = list(runs.groupby(KEYS, sort=False))
-    return sorted(groups, key=lambda item: configuration_position(item[0][0], item[0][1], config))
+def group_configurations(frame: pd.DataFrame, config: Config) -> list[tuple[tuple, pd.DataFrame]]:
+    """The rows of each configuration, in the order of the models and backends in the config."""
+    groups = list(frame.groupby(KEYS, sort=False))
+    return sorted(groups, key=lambda group: configuration_position(group[0][0], group[0][1], config))
 
 
-def configuration_position(model: str, backend_: str, config: Config) -> int:
+def configuration_position(model: str, backend: str, config: Config) -> int:
+    """The place of a model and backend in the config; those that are not in it come last."""
     pairs = config.model_backends()
-    return pairs.index((model, backend_)) if (model, backend_) in pairs else len(pairs)
+    return pairs.index((model, backend)) if (model, backend) in pairs else len(pairs)
 
 
-def configuration_cells(keys) -> dict:
-    model, backend_, execution, precision = keys
-    return {"Model": model, "Backend": backend_label(backend_), "Execution": execution, "Precision": precision}
+def configuration_cells(keys: Sequence[str]) -> dict:
+    """The first cells of a row about one configuration: model, backend, execution mode and precision."""
+    model, backend, execution, precision = keys
+    return {"Model": model, "Backend": backend_label(backend), "Execution": execution, "Precision": precision}
 
 
 def format_milliseconds(seconds: float | None) -> str:
     return format_number(None if seconds is None else 1000 * seconds)
 
 
+def format_bounds(low: float, high: float, write: Callable[[float], str] = format_number) -> str:
+    """An interval, "low to high"; a dash if it is not known."""
+    return MISSING if pd.isna(low) or pd.isna(high) else f"{write(low)} to {write(high)}"
+
+
 def format_signed(value: float, metric: str) -> str:
-    """A difference with its sign: of accuracies to three decimals."""
+    """A difference with its sign. Differences of accuracies have three decimals."""
     written = format_share(abs(value)) if "accuracy" in metric else format_number(abs(value))
     return MISSING if pd.isna(value) else f"{'−' if value < 0 else '+'}{written}"
