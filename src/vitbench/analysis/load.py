@@ -11,7 +11,8 @@ from vitbench.config.schema import Config
 from vitbench.results.jobs import Job, list_jobs
 from vitbench.results.paths import Results
 from vitbench.results.predictions import load_predictions
-from vitbench.results.schema import COLUMNS, CONFIGURATION_KEYS, KEY_COLUMNS, MEASUREMENT_KEYS, TABLES
+from vitbench.results.schema import COLUMNS, CONFIGURATION_KEYS, KEY_COLUMNS, MEASUREMENT_KEYS
+from vitbench.results.tables import load_table
 from vitbench.system.files import read_json
 
 SHOWN_IMAGES = 8
@@ -89,17 +90,6 @@ def load_results(root: str | Path) -> LoadedResults:
         blocks=_load_blocks_or_medians(config, results, tables["throughput"]),
         **tables,
     )
-
-
-def load_table(results: Results, name: str) -> pd.DataFrame:
-    """Table `name` with all columns of its schema, empty if the file is missing; further columns come last."""
-    path = results.tables / f"{name}.parquet"
-    frame = pd.read_parquet(path) if path.exists() else pd.DataFrame()
-    frame = frame.reindex(columns=[*COLUMNS[name], *(column for column in frame if column not in COLUMNS[name])])
-    for column in TABLES[name]:
-        if column.dtype in ("integer", "float"):  # numbers, even where every value is null
-            frame[column.name] = pd.to_numeric(frame[column.name], errors="coerce").astype(float)
-    return frame
 
 
 def load_blocks(config: Config, results: Results, measurements: list[Job]) -> pd.DataFrame:

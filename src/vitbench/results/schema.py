@@ -1,4 +1,4 @@
-"""Every table's columns: name, dtype, unit and description, in one place. Readers, writers and docs derive from it."""
+"""The columns of every table: name, dtype, description and unit, in one place. Readers, writers and docs use it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,226 +6,206 @@ from typing import Literal
 SCHEMA_VERSION = 1  # of the layout of results and of the columns below
 FIGURES = ("accuracy", "throughput", "accuracy_over_time", "learning_curves", "patches", "timeline")
 
-Dtype = Literal["text", "integer", "float", "boolean", "time"]
-
 
 @dataclass(frozen=True)
 class Column:
-    """One column. unit: empty for names, counts and plain numbers. Every column may hold null."""
+    """One column. Every column may hold null. A time is text in ISO 8601. unit: empty for names, counts and factors."""
 
     name: str
-    dtype: Dtype
-    unit: str
+    dtype: Literal["text", "integer", "float", "boolean", "time"]
     description: str
+    unit: str = ""
 
 
-def _parse(text: str) -> list[Column]:
-    """Columns from lines of `name | dtype | unit | description`."""
-    rows = [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]
-    return [Column(name, dtype, unit, description) for name, dtype, unit, description in rows]  # type: ignore
+_EXPERIMENT = Column("experiment", "text", "Name of the experiment.")
+_MODEL = Column("model", "text", "Name of the model in the config.")
+_EXECUTION = Column("execution", "text", "Execution mode: published, tuned or native.")
+_PRECISION = Column("precision", "text", "Arithmetic: float32, tf32 or mixed_bfloat16.")
+_CONFIGURATION = [_MODEL, Column("backend", "text", "Keras backend."), _EXECUTION, _PRECISION]
+_KEYS = [
+    Column("schema_version", "integer", "Version of the layout of results."),
+    _EXPERIMENT,
+    Column("dataset", "text", "Name of the data set."),
+    *_CONFIGURATION,
+]
+_STATUS = Column("status", "text", "completed, failed, diverged, gated, out_of_memory or missing.")
+_IMPORT = Column("import_seconds", "float", "Import of Keras and the framework, without optional packages.", "s")
+_FIRST_STEP = Column("first_step_seconds", "float", "First step, compilation included.", "s")
+_MEMORY = [
+    Column("peak_host_memory_bytes", "integer", "Largest resident set of the process.", "bytes"),
+    Column("peak_device_memory_bytes", "integer", "Most memory that the GPU's allocator held; null on a CPU.", "bytes"),
+]
+_DEVICE = Column("device", "text", "Name of the GPU, or of the CPU if no GPU was used.")
+_DIGEST = Column("config_sha256", "text", "SHA-256 of the whole config at the time.")
+_TIMES = [
+    Column("started_at", "time", "When the process started, ISO 8601.", "UTC"),
+    Column("finished_at", "time", "When it finished, ISO 8601.", "UTC"),
+]
+_PARITY_PASSED = Column("parity_passed", "boolean", "Whether the backend passed parity with this model.")
 
+_RUN = [
+    Column("seed", "integer", "Seed of the initial weights, the order of the images, augmentation and dropout."),
+    _STATUS,
+    Column("parameters", "integer", "Number of weights, including those that are not trained."),
+    Column("epochs", "integer", "Number of epochs that were trained."),
+    Column("best_epoch", "integer", "Epoch with the best validation accuracy; its weights are tested."),
+    Column("best_val_accuracy", "float", "Validation accuracy of that epoch.", "0–1"),
+    Column("test_loss", "float", "Loss of the best weights on the test images.", "nats"),
+    Column("test_accuracy", "float", "Accuracy of the best weights on the test images.", "0–1"),
+    Column("test_top5_accuracy", "float", "Top-5 accuracy of the best weights on the test images.", "0–1"),
+    Column("train_images_per_second", "float", "Median over epochs, without the first of each process.", "images/s"),
+    Column("epoch_seconds_median", "float", "Median time of the training steps of an epoch; same epochs.", "s"),
+    _FIRST_STEP,
+    _IMPORT,
+    Column("total_seconds", "float", "Total time of all processes of the run.", "s"),
+    *_MEMORY,
+    _DEVICE,
+    Column("jit_compile_effective", "boolean", "Whether a compiler compiled the training step."),
+    Column("tf32_effective", "boolean", "Whether float32 products may be computed in TF32."),
+    Column("keras_version", "text", "Version of Keras."),
+    Column("backend_version", "text", "Version of the framework."),
+    Column("python_version", "text", "Version of Python."),
+    Column("git_commit", "text", "Commit of vitbench; null outside a repository."),
+    _DIGEST,
+    *_TIMES,
+    Column("resumptions", "integer", "How often the run was resumed."),
+    Column("error", "text", "Why the run did not complete, or why it must not be compared."),
+]
 
-_CONFIGURATION = """
-    model | text | | Name of the model in the config.
-    backend | text | | Keras backend.
-    execution | text | | Execution mode: published, tuned or native.
-    precision | text | | Arithmetic: float32, tf32 or mixed_bfloat16.
-"""
-_EXPERIMENT = "experiment | text | | Name of the experiment.\n"
-_KEYS = f"""
-    schema_version | integer | | Version of this schema.
-    {_EXPERIMENT}
-    dataset | text | | Name of the data set.
-    {_CONFIGURATION}
-"""
-_STATUS = "status | text | | completed, failed, diverged, gated, out_of_memory or missing."
-_MEMORY = """
-    peak_host_memory_bytes | integer | bytes | Largest resident set of the process, as the kernel counts it.
-    peak_device_memory_bytes | integer | bytes | Largest memory on the GPU, as the allocator counts it; null on a CPU.
-"""
-_TIMES = """
-    started_at | time | UTC | When the process started, ISO 8601.
-    finished_at | time | UTC | When it finished, ISO 8601.
-"""
+_EPOCH = [
+    Column("epoch", "integer", "Number of the epoch, from 1."),
+    Column("loss", "float", "Mean training loss while the weights change, with dropout and augmentation.", "nats"),
+    Column("accuracy", "float", "Training accuracy, measured in the same way.", "0–1"),
+    Column("top5_accuracy", "float", "Training top-5 accuracy, measured in the same way.", "0–1"),
+    Column("val_loss", "float", "Loss on the validation images after the epoch.", "nats"),
+    Column("val_accuracy", "float", "Accuracy on the validation images.", "0–1"),
+    Column("val_top5_accuracy", "float", "Top-5 accuracy on the validation images.", "0–1"),
+    Column("train_seconds", "float", "Time of the training steps of the epoch.", "s"),
+    Column("validation_seconds", "float", "Time of the validation after the epoch.", "s"),
+    Column("learning_rate", "float", "Learning rate at the end of the epoch."),
+    Column("resumed", "boolean", "Whether the run was resumed just before this epoch."),
+]
 
+_MEASUREMENT = [
+    Column("phase", "text", "train or infer."),
+    Column("batch_size", "integer", "Images per step.", "images"),
+    Column("warmup_steps", "integer", "Number of steps before the timed ones."),
+    Column("timed_steps", "integer", "Number of steps in all timed blocks."),
+    Column("images_per_second", "float", "Median over timed blocks.", "images/s"),
+    Column("images_per_second_ci_low", "float", "Lower bound of its bootstrap interval over blocks.", "images/s"),
+    Column("images_per_second_ci_high", "float", "Upper bound of that interval.", "images/s"),
+    Column("step_seconds_p50", "float", "Median time of a single step, synchronised with the device.", "s"),
+    Column("step_seconds_p95", "float", "95th percentile of the same.", "s"),
+    Column("flops_per_image", "float", "Operations in the model's matrix products and convolutions.", "FLOP"),
+    Column("achieved_flops_per_second", "float", "flops_per_image × images_per_second.", "FLOP/s"),
+    Column("device_peak_flops_per_second", "float", "Fastest product of large square matrices here.", "FLOP/s"),
+    Column("mfu", "float", "Model FLOPs utilisation: achieved ÷ peak.", "0–1"),
+    Column("input_seconds_share", "float", "Share of a training step spent waiting for its batch.", "0–1"),
+    Column("host_seconds_share", "float", "Share spent in Keras' loop and callbacks.", "0–1"),
+    Column("compute_seconds_share", "float", "Share spent in the step itself.", "0–1"),
+    Column("images_per_second_reading_loss", "float", "Speed if a callback reads the loss at each step.", "images/s"),
+    _IMPORT,
+    Column("build_seconds", "float", "Building the model and loading its data.", "s"),
+    _FIRST_STEP,
+    Column("recompile_seconds", "float", "First training step with half the batch size.", "s"),
+    Column("warmup_settled", "boolean", "Whether the steps no longer got faster when the warm-up ended."),
+    *_MEMORY,
+    Column("energy_joules_per_image", "float", "Energy of a training step per image; null if not readable.", "J"),
+    Column("energy_source", "text", "nvml (the board of the GPU) or rapl (all processor packages)."),
+]
 
-def _join(*parts: str) -> list[Column]:
-    lines = (line for part in parts for line in part.splitlines())
-    return _parse("\n".join(line for line in lines if line.strip()))
-
-
-_HISTORY = """
-    epoch | integer | | Number of the epoch, from 1.
-    loss | float | nats | Mean training loss, taken while the weights change, dropout and augmentation on.
-    accuracy | float | 0–1 | Training accuracy, taken in the same way.
-    top5_accuracy | float | 0–1 | Training top-5 accuracy, taken in the same way.
-    val_loss | float | nats | Loss on the validation images after the epoch.
-    val_accuracy | float | 0–1 | Accuracy on the validation images.
-    val_top5_accuracy | float | 0–1 | Top-5 accuracy on the validation images.
-    train_seconds | float | s | Time of the training steps of the epoch.
-    validation_seconds | float | s | Time of the validation.
-    learning_rate | float | | Learning rate at the end of the epoch.
-    resumed | boolean | | Whether the run was resumed before this epoch.
-"""
-_MEASUREMENT = f"""
-    phase | text | | train or infer.
-    batch_size | integer | images | Images per step.
-    warmup_steps | integer | steps | Steps before the timed ones.
-    timed_steps | integer | steps | Steps in all timed blocks.
-    images_per_second | float | images/s | Median over timed blocks of images ÷ seconds.
-    images_per_second_ci_low | float | images/s | Lower bound of the interval of that median, bootstrapped over blocks.
-    images_per_second_ci_high | float | images/s | Upper bound of that interval.
-    step_seconds_p50 | float | s | Median time of single steps, each synchronised with the device.
-    step_seconds_p95 | float | s | 95th percentile of the same.
-    flops_per_image | float | FLOP | Floating-point operations of the model's products and convolutions for one image.
-    achieved_flops_per_second | float | FLOP/s | flops_per_image × images_per_second.
-    device_peak_flops_per_second | float | FLOP/s | Fastest product of large square matrices in the same process.
-    mfu | float | 0–1 | Model FLOPs utilisation: achieved ÷ peak.
-    input_seconds_share | float | 0–1 | Share of a training step spent waiting for its batch.
-    host_seconds_share | float | 0–1 | Share spent in Keras' loop and callbacks.
-    compute_seconds_share | float | 0–1 | Share spent in the step itself.
-    images_per_second_reading_loss | float | images/s | Training speed with a callback that reads the loss at each step.
-    import_seconds | float | s | Import of Keras and the framework, without optional packages.
-    build_seconds | float | s | Building the model and reading its data.
-    first_step_seconds | float | s | First step, compilation included.
-    recompile_seconds | float | s | First training step with another batch size.
-    warmup_settled | boolean | | Whether the steps had stopped getting faster when the warm-up ended.
-    {_MEMORY}
-    energy_joules_per_image | float | J | Energy per image, where it can be read.
-    energy_source | text | | nvml (the GPU's board) or rapl (all processor packages).
-"""
-
-_RUN = f"""
-    seed | integer | | Decides initial weights, order of the images, augmentation and dropout.
-    {_STATUS}
-    parameters | integer | | Number of weights, those that are not trained included.
-    epochs | integer | | Epochs that were trained.
-    best_epoch | integer | | Epoch with the best validation accuracy, whose weights are tested.
-    best_val_accuracy | float | 0–1 | Validation accuracy of that epoch.
-    test_loss | float | nats | Loss of the best weights on the test images.
-    test_accuracy | float | 0–1 | Their accuracy on the test images.
-    test_top5_accuracy | float | 0–1 | Their top-5 accuracy on the test images.
-    train_images_per_second | float | images/s | Median over epochs after the first one of a process.
-    epoch_seconds_median | float | s | Median time of the training steps of an epoch, over the same epochs.
-    first_step_seconds | float | s | First step, compilation included.
-    import_seconds | float | s | Import of Keras and the framework, without optional packages.
-    total_seconds | float | s | Time of all processes of the run.
-    {_MEMORY}
-    device | text | | Name of the GPU, or of the CPU where no GPU was used.
-    jit_compile_effective | boolean | | Whether a compiler compiled the step.
-    tf32_effective | boolean | | Whether float32 products may be computed in TF32.
-    keras_version | text | | Version of Keras.
-    backend_version | text | | Version of the framework.
-    python_version | text | | Version of Python.
-    git_commit | text | | Commit of vitbench; null outside a repository.
-    config_sha256 | text | | Digest of the whole config.
-    {_TIMES}
-    resumptions | integer | | How often the run was resumed.
-    error | text | | Why the run did not complete, or why it should not be compared.
-"""
-_PARITY_COLUMNS = f"""
-    {_CONFIGURATION}
-    reference_backend | text | | The reference: numpy (float64) or a backend.
-    quantity | text | | What is compared: logits, loss, slope, gradient, state, losses or augmentation.
-    weight | text | | Path of the weight or variable; null for a quantity of the whole model.
-    max_abs_difference | float | of the quantity | Largest absolute difference.
-    max_rel_difference | float | | Largest difference relative to the reference's largest magnitude.
-    cosine | float | −1–1 | Cosine of the angle between the two, taken as vectors.
-    tolerance | float | | Largest relative difference that passes.
-    passed | boolean | | Whether the difference is within the tolerance.
-"""
-_COMPARISON = """
-    metric | text | | test_accuracy, test_top5_accuracy, train_images_per_second or infer_images_per_second.
-    batch_size | integer | images | Batch size of a speed; null for an accuracy.
-    backend_a | text | | First backend of the pair.
-    backend_b | text | | Second backend of the pair.
-    n | integer | | Shared seeds (accuracy) or timed blocks (speed) of each backend.
-    mean_a | float | of the metric | Mean of backend_a.
-    mean_b | float | of the metric | Mean of backend_b.
-    difference | float | 0–1 | Mean of a − b over shared seeds; null for speeds.
-    sd_difference | float | 0–1 | Sample standard deviation of that difference.
-    ci_low | float | 0–1 | Lower bound of the interval of the difference.
-    ci_high | float | 0–1 | Upper bound of that interval.
-    test | text | | Statistical method.
-    p_value | float | 0–1 | p-value of "no difference".
-    p_value_adjusted | float | 0–1 | The same after Holm's correction over the family.
-    p_equivalence | float | 0–1 | Larger p-value of the two one-sided tests for equivalence.
-    p_equivalence_adjusted | float | 0–1 | The same after Holm's correction over the family.
-    ratio | float | | Median speed of a ÷ median speed of b; null for accuracies.
-    ratio_ci_low | float | | Lower bound of the interval of the ratio, bootstrapped over blocks.
-    ratio_ci_high | float | | Upper bound of that interval.
-    verdict | text | | different, equivalent, inconclusive (…) or no verdict (…), with the reason.
-"""
+_COMPARISON = [
+    Column("metric", "text", "test_accuracy, test_top5_accuracy, train_images_per_second or infer_images_per_second."),
+    Column("batch_size", "integer", "Batch size of a speed; null for an accuracy.", "images"),
+    Column("backend_a", "text", "First backend of the pair."),
+    Column("backend_b", "text", "Second backend of the pair."),
+    Column("n", "integer", "Shared seeds (accuracy), or timed blocks of the backend with fewer (speed)."),
+    Column("mean_a", "float", "Mean of backend_a.", "of the metric"),
+    Column("mean_b", "float", "Mean of backend_b.", "of the metric"),
+    Column("difference", "float", "Mean of a − b over shared seeds; null for speeds.", "0–1"),
+    Column("sd_difference", "float", "Sample standard deviation of a − b.", "0–1"),
+    Column("ci_low", "float", "Lower bound of the interval of the difference.", "0–1"),
+    Column("ci_high", "float", "Upper bound of that interval.", "0–1"),
+    Column("test", "text", "Statistical method."),
+    Column("p_value", "float", "p-value of the hypothesis that there is no difference.", "0–1"),
+    Column("p_value_adjusted", "float", "The same after Holm's correction over the family.", "0–1"),
+    Column("p_equivalence", "float", "Larger p-value of the two one-sided tests for equivalence.", "0–1"),
+    Column("p_equivalence_adjusted", "float", "The same after Holm's correction over the family.", "0–1"),
+    Column("ratio", "float", "Median speed of a ÷ median speed of b; null for accuracies."),
+    Column("ratio_ci_low", "float", "Lower bound of the bootstrap interval of the ratio over blocks."),
+    Column("ratio_ci_high", "float", "Upper bound of that interval."),
+    Column("verdict", "text", "different, equivalent, inconclusive or no verdict; the last two with the reason."),
+]
 
 TABLES: dict[str, list[Column]] = {
-    "runs": _join(_KEYS, _RUN),
-    "epochs": _join(
-        _KEYS,
-        "seed | integer | | Seed of the run.",
-        _HISTORY,
-        "parity_passed | boolean | | Whether the configuration passed parity.",
-    ),
-    "throughput": _join(
-        _KEYS,
+    "runs": [*_KEYS, *_RUN],
+    "epochs": [*_KEYS, Column("seed", "integer", "Seed of the run."), *_EPOCH, _PARITY_PASSED],
+    "throughput": [
+        *_KEYS,
         _STATUS,
-        _MEASUREMENT,
-        "device | text | | Name of the GPU, or of the CPU where no GPU was used.",
-        "config_sha256 | text | | Digest of the whole config.",
-        "error | text | | Why the measurement did not complete, or why it should not be compared.",
-    ),
-    "parity": _join(_PARITY_COLUMNS),
-    "comparisons": _join(
+        *_MEASUREMENT,
+        _DEVICE,
+        _DIGEST,
+        Column("error", "text", "Why the measurement did not complete, or why it must not be compared."),
+    ],
+    "parity": [
+        *_CONFIGURATION,
+        Column("reference_backend", "text", "The reference: numpy (float64) or a backend."),
+        Column("quantity", "text", "What is compared: logits, loss, slope, gradient, state, losses or augmentation."),
+        Column("weight", "text", "Path of the weight or variable; null for a quantity of the whole model."),
+        Column("max_abs_difference", "float", "Largest absolute difference; null if not finite.", "of the quantity"),
+        Column("max_rel_difference", "float", "The same relative to the largest magnitude of the reference."),
+        Column("cosine", "float", "Cosine of the angle between the two as vectors.", "−1–1"),
+        Column("tolerance", "float", "Largest relative difference that passes."),
+        Column("passed", "boolean", "Whether the difference is within the tolerance."),
+    ],
+    "comparisons": [_EXPERIMENT, _MODEL, _EXECUTION, _PRECISION, *_COMPARISON],
+    "failures": [
+        Column("step", "text", "Step that failed."),
+        Column("names", "text", "Model, backend and so on of the command, separated by ·."),
+        Column("status", "text", "failed, missing, gated, diverged or out_of_memory."),
+        Column("error", "text", "Reason."),
+        Column("jobs", "integer", "Number of runs and measurements that did not complete for this reason."),
+        Column("log", "text", "Path of the log."),
+        Column("last_lines", "text", "End of the log."),
+    ],
+    "jobs": [
+        Column("step", "text", "Step of the pipeline."),
+        *_CONFIGURATION,
+        Column("seed", "integer", "Seed of the run or of the initial weights."),
+        *_TIMES,
+        Column("total_seconds", "float", "Time between the two.", "s"),
+    ],
+    "summaries": [
         _EXPERIMENT,
-        "model | text | | Name of the model in the config.",
-        "execution | text | | Execution mode: published, tuned or native.",
-        "precision | text | | Arithmetic: float32, tf32 or mixed_bfloat16.",
-        _COMPARISON,
-    ),
-    "failures": _join("""
-    step | text | | Step that failed.
-    names | text | | Configuration of the job, separated by ·.
-    status | text | | failed, missing, gated, diverged or out_of_memory.
-    error | text | | Reason.
-    jobs | integer | | Runs and measurements that have no result for this reason.
-    log | text | | Path of the log.
-    last_lines | text | | End of the log.
-"""),
-    "jobs": _join(
-        "step | text | | Step of the pipeline.",
-        _CONFIGURATION,
-        "seed | integer | | Seed of the run or of the initial weights.",
-        _TIMES,
-        "total_seconds | float | s | Time between the two.",
-    ),
-    "summaries": _join(
+        *_CONFIGURATION,
+        Column("metric", "text", "test_accuracy or test_top5_accuracy."),
+        Column("n", "integer", "Number of completed runs."),
+        Column("mean", "float", "Mean over the runs.", "0–1"),
+        Column("sd", "float", "Sample standard deviation; null for one run.", "0–1"),
+        Column("ci_low", "float", "Lower bound of the t interval of the mean.", "0–1"),
+        Column("ci_high", "float", "Upper bound of that interval.", "0–1"),
+        _PARITY_PASSED,
+    ],
+    "confusions": [
         _EXPERIMENT,
-        _CONFIGURATION,
-        """
-    metric | text | | test_accuracy or test_top5_accuracy.
-    n | integer | | Completed runs.
-    mean | float | 0–1 | Mean over them.
-    sd | float | 0–1 | Sample standard deviation.
-    ci_low | float | 0–1 | Lower bound of the t interval of the mean.
-    ci_high | float | 0–1 | Upper bound of that interval.
-    parity_passed | boolean | | Whether the configuration passed parity.
-""",
-    ),
-    "confusions": _join(
-        _EXPERIMENT,
-        _CONFIGURATION,
-        """
-    true_class | text | | Class of the test images.
-    predicted_class | text | | Class that was predicted instead.
-    images | integer | | Test images of all completed runs for which this happened.
-    share | float | 0–1 | Share of the images of the true class.
-""",
-    ),
+        *_CONFIGURATION,
+        Column("true_class", "text", "Class of the test images."),
+        Column("predicted_class", "text", "Class that was predicted instead."),
+        Column("images", "integer", "Number of such test images, over all completed runs."),
+        Column("share", "float", "The same as a share of the images of the true class.", "0–1"),
+    ],
 }
 
-CONFIGURATION_KEYS = [column.name for column in _join(_CONFIGURATION)]
+
+def _names(columns: list[Column]) -> list[str]:
+    return [column.name for column in columns]
+
+
+CONFIGURATION_KEYS = _names(_CONFIGURATION)
 MEASUREMENT_KEYS = [*CONFIGURATION_KEYS, "phase", "batch_size"]
-KEY_COLUMNS = [column.name for column in _join(_KEYS)]
-EPOCH_COLUMNS = [column.name for column in _join(_HISTORY)]  # of history.csv
-MEASUREMENT_COLUMNS = [column.name for column in _join(_MEASUREMENT)]  # of each measurement in throughput/*.json
-COLUMNS = {table: [column.name for column in columns] for table, columns in TABLES.items()}
+KEY_COLUMNS = _names(_KEYS)
+EPOCH_COLUMNS = _names(_EPOCH)  # of history.csv
+MEASUREMENT_COLUMNS = _names(_MEASUREMENT)  # of each measurement in throughput/*.json
+COLUMNS = {table: _names(columns) for table, columns in TABLES.items()}
 RUN_COLUMNS = COLUMNS["runs"]

@@ -16,6 +16,7 @@ from vitbench.results.jobs import Job, list_jobs
 from vitbench.results.paths import Results
 from vitbench.results.predictions import count_confusions, load_predictions
 from vitbench.results.schema import COLUMNS
+from vitbench.results.tables import as_table, cast_table, write_table
 from vitbench.system.files import atomic_write, read_json
 from vitbench.system.logs import notify
 
@@ -28,10 +29,7 @@ def run(config: Config, results: Results) -> None:
         path.write_text(config.model_dump_json(indent=2) + "\n")
     tables = build_tables(config, results)
     for name, table in tables.items():
-        with atomic_write(results.tables / f"{name}.csv") as path:
-            table.to_csv(path, index=False)
-        with atomic_write(results.tables / f"{name}.parquet") as path:
-            table.to_parquet(path, index=False)
+        write_table(results, name, table)
     runs, measurements = list_jobs(config)
     if all(job.result_path(results).exists() for job in (*runs, *measurements)):
         _delete_checkpoints(results, tables["runs"], runs)
@@ -42,15 +40,15 @@ def run(config: Config, results: Results) -> None:
 
 
 def build_tables(config: Config, results: Results) -> dict[str, pd.DataFrame]:
-    """Every table of vitbench.results.schema by its name."""
+    """Every table of vitbench.results.schema by its name, with the dtypes of the schema."""
     run_jobs, measurements = list_jobs(config)
-    runs = pd.DataFrame([_load_row(config, results, job) for job in run_jobs], columns=COLUMNS["runs"])
+    runs = as_table("runs", [_load_row(config, results, job) for job in run_jobs])
     parity = _build_parity(config, results)
     throughput = _build_throughput(config, results, measurements)
     failed_parity = _find_failed_parity(parity, runs, throughput)
     comparisons = compare_backends(runs, load_blocks(config, results, measurements), config.statistics)
     summaries = summarize_accuracies(runs, config.statistics)
-    return {
+    tables = {
         "runs": runs,
         "epochs": _add_parity_passed(_build_epochs(config, results, run_jobs), failed_parity),
         "throughput": throughput,
@@ -61,6 +59,7 @@ def build_tables(config: Config, results: Results) -> dict[str, pd.DataFrame]:
         "summaries": _add_parity_passed(summaries, failed_parity),
         "confusions": _build_confusions(results, runs),
     }
+    return {name: cast_table(name, table) for name, table in tables.items()}
 
 
 def _delete_checkpoints(results: Results, runs: pd.DataFrame, jobs: list[Job]) -> None:
@@ -100,7 +99,7 @@ def _build_throughput(config: Config, results: Results, jobs: list[Job]) -> pd.D
             low, high = median_interval(speeds, config.statistics.confidence)
             interval = {"images_per_second_ci_low": low, "images_per_second_ci_high": high}
             rows.append(keys | measured | interval)
-    return pd.DataFrame(rows, columns=COLUMNS["throughput"])
+    return as_table("throughput", rows)
 
 
 def _build_parity(config: Config, results: Results) -> pd.DataFrame:
@@ -108,7 +107,7 @@ def _build_parity(config: Config, results: Results) -> pd.DataFrame:
     for model, backend in config.model_backends():
         path = results.parity(model, backend)
         rows += read_json(path)["quantities"] if path.exists() else []
-    return pd.DataFrame(rows, columns=COLUMNS["parity"])
+    return as_table("parity", rows)
 
 
 def _build_failures(config: Config, results: Results, jobs: list[Job]) -> pd.DataFrame:
@@ -118,13 +117,13 @@ def _build_failures(config: Config, results: Results, jobs: list[Job]) -> pd.Dat
     for failure, n in counts.items():
         names = " · ".join(failure.names)
         rows.append({**vars(failure), "names": names, "jobs": n, "last_lines": failure.last_lines()})
-    return pd.DataFrame(rows, columns=COLUMNS["failures"]).astype({"log": str})
+    return as_table("failures", rows)
 
 
 def _build_jobs(config: Config, results: Results) -> pd.DataFrame:
     """When each command of this experiment last ran, in the order of their starts."""
     rows = [read_json(path) for path in (results.root / "logs").rglob("*.json")]
-    jobs = pd.DataFrame(rows, columns=COLUMNS["jobs"]).sort_values("started_at", ignore_index=True)
+    jobs = as_table("jobs", rows).sort_values("started_at", ignore_index=True)
     return jobs[[_takes_part(row, config) for row in jobs.itertuples()]]
 
 

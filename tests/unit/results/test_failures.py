@@ -1,3 +1,5 @@
+"""Why a job did not complete, and how the tables and the report show it."""
+
 import json
 
 import pytest
@@ -7,6 +9,7 @@ from vitbench.report.tables.accuracy import results_table
 from vitbench.results.failures import find_failure
 from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
+from vitbench.results.tables import load_table
 from vitbench.steps import tables
 
 CONFIG = Config(backends=["jax", "torch"], baseline=None, seeds=[1], models={"resnet50v2": None})
@@ -15,70 +18,83 @@ RUN = Job("vit", "torch", "tuned", "float32", 1)
 
 @pytest.fixture
 def results(tmp_path) -> Results:
-    """An experiment of which every step that `RUN` waits for has left its result, and nothing else."""
+    """An experiment in which every step that `RUN` depends on has left its result, and no other step has."""
     results = Results(tmp_path)
-    made = [results.manifest, results.init("vit", 1), results.tune("vit", "torch", "float32")]
-    for file in [*made, *(results.parity("vit", backend) for backend in CONFIG.backends)]:
+    files = [results.manifest, results.init("vit", 1), results.tune("vit", "torch", "float32")]
+    for file in [*files, *(results.parity("vit", backend) for backend in CONFIG.backends)]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({"quantities": []}))
     return results
 
 
-def said(results: Results, step: str, *names: str, lines: str = "loading\n\nno driver\n") -> None:
+def write_log(results: Results, step: str, *names: str, lines: str = "loading\n\nno driver\n") -> None:
     log = results.log(step, *names)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(lines)
 
 
-def failure(results: Results) -> tuple[str, str, str]:
-    found = find_failure(CONFIG, results, RUN)
-    return found.step, found.status, found.error
+def write_metrics(results: Results, content: dict) -> None:
+    metrics = RUN.result_path(results)
+    metrics.parent.mkdir(parents=True, exist_ok=True)
+    metrics.write_text(json.dumps(content))
 
 
-def test_a_job_that_was_killed_is_told_with_its_last_words(results):
-    said(results, "train", "vit", "torch", "tuned", "float32", "seed1")
-    assert failure(results) == ("train", "failed", "train left no result; the last line of its log: no driver")
+def step_status_error(results: Results) -> tuple[str, str, str]:
+    failure = find_failure(CONFIG, results, RUN)
+    return failure.step, failure.status, failure.error
+
+
+def test_the_failure_of_a_killed_job_has_the_last_line_of_its_log(results):
+    write_log(results, "train", "vit", "torch", "tuned", "float32", "seed1")
+    assert step_status_error(results) == (
+        "train",
+        "failed",
+        "train left no result; the last line of its log: no driver",
+    )
 
 
 @pytest.mark.parametrize(
     ("step", "names"),
     [("tune", ("vit", "torch", "float32")), ("parity", ("vit", "torch")), ("parity", ("vit", "jax"))],
 )
-def test_blame_falls_on_the_step_that_it_waited_for(results, step, names):
-    (results.tune if step == "tune" else results.parity)(*names).unlink()
-    said(results, step, *names)
-    assert failure(results) == (step, "failed", f"{step} left no result; the last line of its log: no driver")
+def test_the_failure_names_the_first_step_without_a_result(results, step, names):
+    path = results.tune(*names) if step == "tune" else results.parity(*names)
+    path.unlink()
+    write_log(results, step, *names)
+    error = f"{step} left no result; the last line of its log: no driver"
+    assert step_status_error(results) == (step, "failed", error)
 
 
-def test_what_was_never_begun_is_missing(results):
-    assert failure(results)[:2] == ("train", "missing")
+def test_a_job_that_did_not_start_is_missing(results):
+    assert step_status_error(results)[:2] == ("train", "missing")
 
 
-def test_a_job_that_completed_is_no_failure_and_one_that_says_why_says_it(results):
-    metrics = RUN.result_path(results)
-    metrics.parent.mkdir(parents=True)
-    metrics.write_text(json.dumps({"status": "completed", "error": None}))
+def test_a_completed_job_has_no_failure(results):
+    write_metrics(results, {"status": "completed", "error": None})
     assert find_failure(CONFIG, results, RUN) is None
-    metrics.write_text(json.dumps({"status": "gated", "error": "parity failed"}))
-    assert failure(results) == ("train", "gated", "parity failed")
 
 
-def test_who_was_trained_though_its_parity_is_not_known_is_marked(results):
-    metrics = RUN.result_path(results)
-    metrics.parent.mkdir(parents=True)
-    row = {"status": "completed", "error": "parity could not be computed: no memory; measured anyway"}
-    metrics.write_text(json.dumps(RUN.key_columns(CONFIG) | row | {"test_accuracy": 0.5, "resumptions": 0}))
-    found = tables.build_tables(CONFIG, results)
-    assert not found["summaries"].set_index("backend").loc["torch", "parity_passed"].any()
-    page = results_table(found["runs"], found["parity"], found["summaries"], CONFIG)
+def test_a_gated_job_has_the_error_that_it_recorded(results):
+    write_metrics(results, {"status": "gated", "error": "parity failed"})
+    assert step_status_error(results) == ("train", "gated", "parity failed")
+
+
+def test_a_run_that_was_trained_although_its_parity_is_unknown_is_marked(results):
+    error = "parity could not be computed: no memory; measured anyway"
+    row = {"status": "completed", "error": error, "test_accuracy": 0.5, "resumptions": 0}
+    write_metrics(results, RUN.key_columns(CONFIG) | row)
+    tables.run(CONFIG, results)
+    summaries = load_table(results, "summaries")
+    assert not summaries.set_index("backend").loc["torch", "parity_passed"].any()
+    page = results_table(load_table(results, "runs"), load_table(results, "parity"), summaries, CONFIG)
     assert page.count("parity failed") == 1
 
 
-def test_every_job_is_a_row_and_a_failed_command_one_with_the_end_of_its_log(results):
+def test_every_job_is_a_row_and_a_failed_command_is_one_with_the_end_of_its_log(results):
     results.tune("vit", "torch", "float32").unlink()
-    said(results, "tune", "vit", "torch", "float32", lines="".join(f"line {i}\n" for i in range(100)))
-    found = tables.build_tables(CONFIG, results)
-    assert found["runs"].set_index("backend")["status"].to_dict() == {"jax": "missing", "torch": "failed"}
-    (row,) = found["failures"].query("status == 'failed'").to_dict("records")
+    write_log(results, "tune", "vit", "torch", "float32", lines="".join(f"line {i}\n" for i in range(100)))
+    built = tables.build_tables(CONFIG, results)
+    assert built["runs"].set_index("backend")["status"].to_dict() == {"jax": "missing", "torch": "failed"}
+    (row,) = built["failures"].query("status == 'failed'").to_dict("records")
     assert row["jobs"] == 1 + len(CONFIG.timed_executions("vit", "torch")) and row["names"] == "vit · torch · float32"
     assert row["last_lines"].splitlines() == [f"line {i}" for i in range(85, 100)]

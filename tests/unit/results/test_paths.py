@@ -1,26 +1,34 @@
-import pytest
+"""The paths of the results, which are a public interface."""
 
-from vitbench.system.files import atomic_write, read_json, write_json
+from pathlib import Path
 
+from vitbench.results.paths import Results
 
-def test_what_is_written_is_whole_or_not_there(tmp_path):
-    path = tmp_path / "deep" / "metrics.json"
-    with pytest.raises(KeyboardInterrupt), atomic_write(path) as temporary:
-        temporary.write_text("half of a res")
-        raise KeyboardInterrupt
-    assert list(path.parent.iterdir()) == []
+RESULTS = Results.for_experiment("mine")
+CONFIGURATION = ("vit", "jax", "tuned", "float32")
 
 
-def test_a_failed_rewrite_leaves_the_old_result(tmp_path):
-    path = tmp_path / "metrics.json"
-    write_json(path, {"value": 1})
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(path, {"value": float("nan")})
-    assert read_json(path) == {"value": 1}
-    assert list(tmp_path.iterdir()) == [path]
+def test_the_layout_is_the_documented_one():
+    paths = {
+        RESULTS.manifest: "data/manifest.json",
+        RESULTS.images("train"): "data/x_train.npy",
+        RESULTS.labels("test"): "data/y_test.npy",
+        RESULTS.init("vit", 1): "init/vit-seed1.weights.h5",
+        RESULTS.sample("vit", "jax"): "sample/vit/jax.json",
+        RESULTS.tune("vit", "jax", "float32"): "tune/vit/jax/float32.json",
+        RESULTS.parity("vit", "jax"): "parity/vit/jax.json",
+        RESULTS.parity_quantities("vit", "jax"): "parity/vit/jax.npz",
+        RESULTS.run(*CONFIGURATION, 1): "runs/vit/jax/tuned/float32/seed1",
+        RESULTS.predictions(*CONFIGURATION, 1): "runs/vit/jax/tuned/float32/seed1/predictions.npz",
+        RESULTS.checkpoint(*CONFIGURATION, 1): "checkpoints/vit/jax/tuned/float32/seed1",
+        RESULTS.throughput(*CONFIGURATION): "throughput/vit/jax/tuned/float32.json",
+        RESULTS.log("data"): "logs/data.log",
+        RESULTS.log("train", *CONFIGURATION, "seed1"): "logs/train/vit-jax-tuned-float32-seed1.log",
+        RESULTS.figure("accuracy"): "figures/accuracy.svg",
+        RESULTS.tables: "tables",
+    }
+    assert {path: str(path.relative_to("results/mine")) for path in paths} == paths
 
 
-def test_the_temporary_name_keeps_the_ending_that_keras_asks_for(tmp_path):
-    with atomic_write(tmp_path / "best.weights.h5") as temporary:
-        assert temporary.name.endswith(".weights.h5")
-        temporary.touch()
+def test_an_experiment_is_a_folder_of_results():
+    assert RESULTS.root == Path("results/mine")

@@ -1,12 +1,10 @@
-"""Predictions are kept with their probabilities, and mistakes are counted by pair of classes."""
-
 import numpy as np
 import pytest
 
 from vitbench.results.predictions import count_confusions, load_predictions, save_predictions
 
 
-def test_the_likeliest_classes_come_first_with_their_probabilities(tmp_path):
+def test_the_most_probable_classes_come_first_with_their_probabilities(tmp_path):
     logits = np.log(np.array([[0.1, 0.6, 0.05, 0.05, 0.15, 0.05], [0.5, 0.1, 0.1, 0.1, 0.1, 0.1]])) + 7
     save_predictions(tmp_path / "predictions.npz", logits.astype(np.float32))
     classes, probabilities = load_predictions(tmp_path / "predictions.npz")
@@ -21,13 +19,13 @@ def test_large_logits_do_not_overflow(tmp_path):
     assert (classes.tolist(), probabilities.tolist()) == ([[0, 1]], [[1.0, 0.0]])
 
 
-def test_what_was_not_kept_is_none(tmp_path):
+def test_predictions_that_were_not_saved_are_none(tmp_path):
     assert load_predictions(tmp_path / "predictions.npz") is None
 
 
-def test_the_worst_mistakes_come_first():
+def test_the_most_frequent_confusions_come_first():
     labels, predicted = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 2, 1, 0, 2])
-    found = count_confusions(labels, predicted, pairs=2)
-    assert found == [(0, 1, 2, pytest.approx(0.5)), (0, 2, 1, pytest.approx(0.25))]
+    confusions = count_confusions(labels, predicted, pairs=2)
+    assert confusions == [(0, 1, 2, pytest.approx(0.5)), (0, 2, 1, pytest.approx(0.25))]
     assert len(count_confusions(labels, predicted, pairs=10)) == 3
     assert count_confusions(labels, labels, pairs=10) == []
