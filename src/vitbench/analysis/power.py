@@ -7,32 +7,35 @@ from scipy import stats
 
 from vitbench.config.report import Statistics
 
-POWER = 0.8  # of the experiment that an inconclusive verdict asks for
+POWER = 0.8  # probability of a verdict with the number of seeds that is recommended
 MOST_SEEDS = 1000
 INTEGRATION_POINTS = 400
 
 
 def seeds_needed(difference: float, deviation: float, alpha: float, settings: Statistics) -> int | None:
-    """The smallest number of seeds at which either test decides with a power of 0.8, if the truth is as measured.
+    """The smallest number of seeds with which one of the tests decides with a probability of 0.8; None above 1,000.
 
-    difference: mean of the paired differences. deviation: their standard deviation. None if it is above 1,000.
+    difference, deviation: mean and standard deviation of the paired differences, which are taken as the true values.
+    alpha: significance level of each test.
     """
 
     def decides(n: int) -> bool:
         by_difference = power_of_difference(n, difference, deviation, alpha)
         return max(by_difference, power_of_equivalence(n, difference, deviation, alpha, settings)) >= POWER
 
-    candidates = range(2, MOST_SEEDS + 1)  # power grows with the number of seeds
-    place = bisect.bisect_left(candidates, True, key=decides)
-    return candidates[place] if place < len(candidates) else None
+    candidates = range(2, MOST_SEEDS + 1)
+    position = bisect.bisect_left(candidates, True, key=decides)  # power grows with the number of seeds
+    return candidates[position] if position < len(candidates) else None
 
 
 def power_of_difference(n: int, difference: float, deviation: float, alpha: float) -> float:
-    """The power of the paired t test with n pairs (Cohen 1988, section 2.3).
+    """The power of the two-sided paired t test with n pairs (Cohen 1988, section 2.3).
 
-    It is computed as the mean over the distribution of the sample standard deviation: the noncentral t distribution of
-    SciPy, which statsmodels' TTestPower uses, is NaN for ordinary arguments.
+    difference, deviation: true mean and standard deviation of the paired differences. The power given the sample
+    standard deviation is averaged over the distribution of that deviation.
     """
+    # statsmodels' TTestPower agrees to four decimals, but it is NaN for ordinary arguments, such as an effect size of
+    # 4.8 with 4 seeds, because SciPy's noncentral t distribution is.
     error, sample_errors = _standard_errors(n, deviation)
     threshold = stats.t.ppf(1 - alpha / 2, n - 1) * sample_errors
     upper, lower = (difference - threshold) / error, (-difference - threshold) / error
@@ -42,8 +45,8 @@ def power_of_difference(n: int, difference: float, deviation: float, alpha: floa
 def power_of_equivalence(n: int, difference: float, deviation: float, alpha: float, settings: Statistics) -> float:
     """The power of the two one-sided tests with n pairs (Phillips 1990, J. Pharmacokin. Biopharm. 18, 137–144).
 
-    The mean over the distribution of the sample standard deviation of the probability that the mean lies far enough
-    within the margin.
+    difference, deviation: as for `power_of_difference`. Given the sample standard deviation, the power is the
+    probability that the sample mean lies far enough within the margin.
     """
     error, sample_errors = _standard_errors(n, deviation)
     room = np.maximum(0, settings.equivalence_margin - stats.t.ppf(1 - alpha, n - 1) * sample_errors)
@@ -51,7 +54,7 @@ def power_of_equivalence(n: int, difference: float, deviation: float, alpha: flo
 
 
 def _standard_errors(n: int, deviation: float) -> tuple[float, np.ndarray]:
-    """The standard error of the mean of n, and equally likely sample standard errors, (INTEGRATION_POINTS,)."""
-    share = (np.arange(INTEGRATION_POINTS) + 0.5) / INTEGRATION_POINTS
+    """The true standard error of the mean, and equally likely sample standard errors, (INTEGRATION_POINTS,)."""
+    quantiles = (np.arange(INTEGRATION_POINTS) + 0.5) / INTEGRATION_POINTS
     error = deviation / np.sqrt(n)
-    return error, error * np.sqrt(stats.chi2.ppf(share, n - 1) / (n - 1))
+    return error, error * np.sqrt(stats.chi2.ppf(quantiles, n - 1) / (n - 1))

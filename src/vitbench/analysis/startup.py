@@ -1,22 +1,22 @@
-"""What a startup costs and after how many epochs it has paid off; and when the commands of an experiment ran."""
+"""Time outside the steady state: startup, when a longer one pays off, and idle time between commands."""
 
 import pandas as pd
 
 STARTUP_COLUMNS = ["import_seconds", "build_seconds", "first_step_seconds"]
-PAUSE_SECONDS = 600  # a longer gap is between two calls of the workflow
+PAUSE_SECONDS = 600  # a longer gap lies between two calls of the workflow or in a queue
 
 
 def startup_costs(throughput: pd.DataFrame, train_images: int | None) -> pd.DataFrame:
-    """A row per completed training measurement of a Keras execution mode, with three more columns.
+    """The completed training measurements of the Keras execution modes with three more columns.
 
     startup_seconds: import, build and first step.
-    epoch_seconds: one pass over `train_images` in the steady state.
-    break_even_epochs: the number of epochs after which the measurement has made up for its longer startup, compared
-        with the shortest startup of the same model, precision and batch size. 0 for an equally short startup, infinite
-        if its epochs are not faster, and null if the number of images is not known.
+    epoch_seconds: one pass over `train_images` in the steady state; null if their number is not known.
+    break_even_epochs: epochs until faster epochs make up for a longer startup, compared with the shortest startup of
+        the same model, precision and batch size. 0 for the shortest startup itself, infinite if the epochs are not
+        faster, and null if `epoch_seconds` is.
     """
-    is_chosen = (throughput["phase"] == "train") & (throughput["status"] == "completed")
-    rows = throughput[is_chosen & (throughput["execution"] != "native")].dropna(subset=STARTUP_COLUMNS).copy()
+    is_training = (throughput["phase"] == "train") & (throughput["status"] == "completed")
+    rows = throughput[is_training & (throughput["execution"] != "native")].dropna(subset=STARTUP_COLUMNS).copy()
     rows["startup_seconds"] = rows[STARTUP_COLUMNS].sum(axis=1)
     rows["epoch_seconds"] = (train_images or float("nan")) / rows["images_per_second"]
     rows["break_even_epochs"] = float("nan")
@@ -30,7 +30,10 @@ def startup_costs(throughput: pd.DataFrame, train_images: int | None) -> pd.Data
 
 
 def busy_and_idle_seconds(jobs: pd.DataFrame) -> tuple[float, float]:
-    """Seconds in which at least one job ran, and seconds between jobs in which none did, without long pauses."""
+    """Seconds in which at least one job ran, and seconds between jobs in which none did.
+
+    jobs: tables/jobs. Gaps of more than PAUSE_SECONDS are not counted.
+    """
     starts, ends = (pd.to_datetime(jobs[column], format="ISO8601") for column in ("started_at", "finished_at"))
     spans = sorted(zip(starts, ends, strict=True))
     if not spans:

@@ -1,4 +1,7 @@
-"""Tests, intervals and verdicts on accuracies: what the seeds can and cannot show."""
+"""Whether backends differ in accuracy: t tests, intervals and verdicts over seeds.
+
+statsmodels takes half a second to import, so the functions that need it import it.
+"""
 
 import itertools
 
@@ -8,16 +11,16 @@ import pandas as pd
 from vitbench.analysis.power import MOST_SEEDS, seeds_needed
 from vitbench.analysis.speeds import GROUP_KEYS, compare_backend_speeds
 from vitbench.config.report import Statistics
-from vitbench.results.schema import COLUMNS
+from vitbench.results.schema import COLUMNS, CONFIGURATION_KEYS
 
 METRICS = ("test_accuracy", "test_top5_accuracy")
 
 
 def compare_backends(runs: pd.DataFrame, blocks: pd.DataFrame, settings: Statistics) -> pd.DataFrame:
-    """tables/comparisons: one row per pair of backends and metric, for each model, execution mode and precision.
+    """tables/comparisons: a row per pair of backends and metric, for each model, execution mode and precision.
 
-    Accuracies are paired by seed. The pairs of one metric are a family, whose p-values are adjusted together. Speeds
-    are compared for each batch size; see `compare_backend_speeds`.
+    runs: tables/runs. blocks: as for `compare_backend_speeds`. Accuracies are paired by seed. The pairs of one metric
+    are a family, whose p-values are adjusted together.
     """
     rows = [*_compare_backend_accuracies(runs, settings), *compare_backend_speeds(blocks, settings)]
     return pd.DataFrame(rows, columns=COLUMNS["comparisons"])
@@ -28,11 +31,11 @@ def _compare_backend_accuracies(runs: pd.DataFrame, settings: Statistics) -> lis
     completed = runs[runs["status"] == "completed"]
     for metric in METRICS:
         family = []
-        for keys, group in completed.groupby(GROUP_KEYS, sort=False):
+        for names, group in completed.groupby(GROUP_KEYS, sort=False):
             by_seed = group.pivot(index="seed", columns="backend", values=metric).astype(float)
             for a, b in itertools.combinations(group["backend"].unique(), 2):
                 pair = by_seed[[a, b]].dropna()
-                row = dict(zip(GROUP_KEYS, keys, strict=True)) | {"metric": metric, "backend_a": a, "backend_b": b}
+                row = dict(zip(GROUP_KEYS, names, strict=True)) | {"metric": metric, "backend_a": a, "backend_b": b}
                 family.append(row | compare_paired(pair[a].to_numpy(), pair[b].to_numpy(), settings))
         rows += add_required_seeds(add_verdicts(family, settings), settings)
     return rows
@@ -42,18 +45,20 @@ def summarize_accuracies(runs: pd.DataFrame, settings: Statistics) -> pd.DataFra
     """tables/summaries: n, mean, standard deviation and t interval of each configuration's accuracies."""
     rows = []
     completed = runs[runs["status"] == "completed"]
-    keys = ["experiment", "model", "backend", "execution", "precision"]
+    keys = ["experiment", *CONFIGURATION_KEYS]
     for names, group in completed.groupby(keys, sort=False):
         for metric in METRICS:
             values = group[metric].dropna().to_numpy(float)
-            rows.append(
-                dict(zip(keys, names, strict=True)) | {"metric": metric} | summarize(values, settings.confidence)
-            )
+            row = dict(zip(keys, names, strict=True)) | {"metric": metric}
+            rows.append(row | summarize(values, settings.confidence))
     return pd.DataFrame(rows, columns=COLUMNS["summaries"])
 
 
 def summarize(values: np.ndarray, confidence: float) -> dict:
-    """n, mean, sample standard deviation and the t interval of the mean; one value has only a mean."""
+    """n, mean, sample standard deviation and t interval of the mean of `values`, float64 (n,).
+
+    One value has only a mean.
+    """
     from statsmodels.stats.weightstats import DescrStatsW
 
     n = len(values)
@@ -67,9 +72,9 @@ def summarize(values: np.ndarray, confidence: float) -> dict:
 def compare_paired(a: np.ndarray, b: np.ndarray, settings: Statistics) -> dict:
     """The mean of a − b over paired seeds, its interval, a paired t test, and two one-sided tests for equivalence.
 
-    a, b: float64 (n,), accuracies 0–1 of the same seeds in the same order. `p_equivalence` is the larger p-value of the
-    one-sided tests of "the difference is at most −margin" and "at least margin" (Schuirmann 1987). With fewer than two
-    seeds there is no interval and no p-value.
+    a, b: accuracies 0–1, float64 (n,), of the same seeds in the same order. `p_equivalence` is the larger p-value of
+    the one-sided tests of "the difference is at most −margin" and "at least margin" (Schuirmann 1987, J. Pharmacokin.
+    Biopharm. 15, 657–680). Fewer than two seeds give no interval and no p-value.
     """
     from statsmodels.stats.weightstats import DescrStatsW
 
@@ -88,9 +93,9 @@ def compare_paired(a: np.ndarray, b: np.ndarray, settings: Statistics) -> dict:
 
 
 def compare_unpaired(a: np.ndarray, b: np.ndarray, settings: Statistics) -> dict:
-    """As `compare_paired`, for runs that have nothing in common: a float64 (n_a,), b (n_b,).
+    """As `compare_paired`, for accuracies that are not paired: a float64 (n_a,), b (n_b,).
 
-    By Welch's test (Welch 1947, Biometrika 34, 28–35), which does not assume equal variances.
+    Uses Welch's t test (1947, Biometrika 34, 28–35), which does not assume equal variances.
     """
     from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
@@ -106,7 +111,7 @@ def compare_unpaired(a: np.ndarray, b: np.ndarray, settings: Statistics) -> dict
 
 
 def _judge_without_variance(difference: float, settings: Statistics) -> dict:
-    """Where no value differs from another, the t statistic is not defined; the difference itself decides."""
+    """Without variance the t statistic is not defined, so the difference itself decides."""
     margin = settings.equivalence_margin
     p_value = 1.0 if difference == 0 else 0.0
     p_equivalence = 0.0 if abs(difference) < margin else 0.5 if abs(difference) == margin else 1.0
@@ -118,10 +123,10 @@ def _test_columns(low: float, high: float, p_value: float, p_equivalence: float)
 
 
 def add_verdicts(family: list[dict], settings: Statistics) -> list[dict]:
-    """Adds adjusted p-values and a verdict to the rows of a family.
+    """Adds adjusted p-values and a verdict to the rows of a family, in place, and returns the rows.
 
-    equivalent: the difference is shown to be smaller than the margin, whether or not it is zero. different: it is shown
-    not to be zero.
+    The verdict is "equivalent" if the difference is shown to be smaller than the margin, whether or not it is zero,
+    "different" if it is shown not to be zero, else "inconclusive". Rows with fewer than two seeds have no verdict.
     """
     alpha = 1 - settings.confidence
     tested = [row for row in family if row["n"] > 1]
@@ -141,8 +146,8 @@ def add_verdicts(family: list[dict], settings: Statistics) -> list[dict]:
 
 
 def add_required_seeds(family: list[dict], settings: Statistics) -> list[dict]:
-    """Adds to each inconclusive verdict the number of seeds that would decide."""
-    alpha = (1 - settings.confidence) / max(1, sum(row["n"] > 1 for row in family))  # Holm's first and strictest step
+    """Adds the number of seeds that would decide to each inconclusive verdict, in place, and returns the rows."""
+    alpha = (1 - settings.confidence) / max(1, sum(row["n"] > 1 for row in family))  # the strictest step of Holm's
     for row in family:
         if row["verdict"] == "inconclusive":
             seeds = seeds_needed(row["difference"], row["sd_difference"], alpha, settings)
@@ -152,7 +157,7 @@ def add_required_seeds(family: list[dict], settings: Statistics) -> list[dict]:
 
 
 def adjust_p_values(p_values: list[float]) -> list[float]:
-    """Holm's correction (1979, Scandinavian Journal of Statistics 6, 65–70)."""
+    """p-values after Holm's correction (1979, Scandinavian Journal of Statistics 6, 65–70), in the same order."""
     from statsmodels.stats.multitest import multipletests
 
     return multipletests(p_values, method="holm")[1].tolist() if p_values else []

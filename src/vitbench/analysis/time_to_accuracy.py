@@ -1,4 +1,4 @@
-"""How long a run takes to become accurate: validation accuracy over wall time, and the time to a target."""
+"""How long a run takes to reach an accuracy: validation accuracy over wall time, and the time to a target."""
 
 import math
 
@@ -10,10 +10,10 @@ RUN_KEYS = [*CONFIGURATION_KEYS, "seed"]
 
 
 def add_wall_seconds(epochs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """tables/epochs of completed runs with wall_seconds, from the start of the run's process to each epoch's end.
+    """tables/epochs of completed runs, with wall_seconds from the start of the run's process to the end of each epoch.
 
-    It includes import, first step, training and validation. It does not include the second startup of a resumed run,
-    the test, and the writing of checkpoints.
+    That is the sum of import, first step, training and validation. It does not include the second startup of a resumed
+    run, the test and the writing of checkpoints.
     """
     runs = runs[runs["status"] == "completed"].drop_duplicates(RUN_KEYS)
     startup = runs["import_seconds"].fillna(0) + runs["first_step_seconds"].fillna(0)
@@ -36,9 +36,10 @@ def target_accuracies(timed: pd.DataFrame, configured: float | None) -> dict[str
 
 
 def time_to_target(timed: pd.DataFrame, targets: dict[str, float]) -> pd.DataFrame:
-    """A row per configuration: target, runs, runs that reached it, and their median epochs and wall seconds.
+    """A row per configuration: the target, its runs, those that reached it, and their median epochs and wall seconds.
 
-    timed: as `add_wall_seconds` returns it. seconds_least, seconds_largest: over the runs that reached the target.
+    timed: as `add_wall_seconds` returns it. targets: model → validation accuracy (0–1). seconds_least and
+    seconds_largest are the range over the runs that reached the target.
     """
     rows = []
     for keys, group in timed.groupby(CONFIGURATION_KEYS, sort=False):

@@ -63,13 +63,12 @@ def _summarize_main_speeds(names: Names, speeds: pd.DataFrame, config: Config) -
         rows = rows[rows[key] == value]
     if rows.empty:
         return f"No speed of {model} was measured in both {names[0]} and {names[1]}."
+    subject = model if len(config.precisions) == 1 else f"{model} in {rows['precision'].iloc[0]}"
     clauses = []
     for phase, name in PHASES.items():
-        results = _describe_speeds(rows[rows["phase"] == phase])
-        if results:
-            clauses.append(f"{name} is {join_words(results)}")
-    subject = model if len(config.precisions) == 1 else f"{model} in {rows['precision'].iloc[0]}"
-    return f"In {names[1]}, compared with {names[0]}, for {subject}: {'; '.join(clauses)}."
+        if results := _describe_speeds(rows[rows["phase"] == phase]):
+            clauses.append(f"{name}{'' if clauses else f' of {subject}'} is {join_words(results)}")
+    return f"In {names[1]}, compared with {names[0]}, {'; '.join(clauses)}."
 
 
 def _describe_speeds(rows: pd.DataFrame) -> list[str]:

@@ -1,4 +1,4 @@
-"""Time to accuracy is counted from the start of the process, and a target is what every run can reach."""
+"""Time to accuracy is counted from the start of the process, and the default target is one that every run reaches."""
 
 import pandas as pd
 import pytest
@@ -19,29 +19,28 @@ def epochs(seed: int, accuracies: list[float], seconds: float = 10.0) -> pd.Data
 
 
 def runs(*seeds: int) -> pd.DataFrame:
-    return pd.DataFrame(
-        [KEYS | {"seed": s, "status": "completed", "import_seconds": 3.0, "first_step_seconds": 4.0} for s in seeds]
-    )
+    startup = {"import_seconds": 3.0, "first_step_seconds": 4.0}
+    return pd.DataFrame([KEYS | startup | {"seed": seed, "status": "completed"} for seed in seeds])
 
 
-def test_wall_time_begins_with_the_process():
+def test_wall_time_includes_startup():
     timed = add_wall_seconds(epochs(0, [0.1, 0.2]), runs(0))
     assert timed["wall_seconds"].tolist() == [3 + 4 + 11, 3 + 4 + 22]
 
 
-def test_a_run_without_a_known_start_counts_its_epochs():
+def test_an_unknown_startup_counts_as_zero():
     unknown = runs(0).assign(import_seconds=None, first_step_seconds=None).astype({"import_seconds": float})
     assert add_wall_seconds(epochs(0, [0.1]), unknown)["wall_seconds"].tolist() == [11]
 
 
-def test_the_target_is_the_highest_whole_percent_that_every_run_reaches():
+def test_the_target_is_the_highest_whole_percentage_that_every_run_reaches():
     both = pd.concat([epochs(0, [0.1, 0.509, 0.3]), epochs(1, [0.7, 0.6])])
     assert target_accuracies(both, None) == {"vit": 0.5}
     assert target_accuracies(epochs(0, [0.29]), None) == {"vit": 0.29}
     assert target_accuracies(both, 0.65) == {"vit": 0.65}
 
 
-def test_a_target_is_reached_at_the_first_epoch_that_is_as_accurate():
+def test_the_target_is_reached_at_the_first_epoch_that_is_as_accurate():
     timed = add_wall_seconds(pd.concat([epochs(0, [0.1, 0.5, 0.4]), epochs(1, [0.6, 0.7], 20.0)]), runs(0, 1))
     (row,) = time_to_target(timed, {"vit": 0.5}).to_dict("records")
     assert (row["runs"], row["reached"], row["epochs"]) == (2, 2, 1.5)
@@ -49,7 +48,7 @@ def test_a_target_is_reached_at_the_first_epoch_that_is_as_accurate():
     assert row["seconds"] == pytest.approx(28.5)
 
 
-def test_runs_that_did_not_reach_it_are_counted():
+def test_runs_that_missed_the_target_are_counted():
     timed = add_wall_seconds(pd.concat([epochs(0, [0.9]), epochs(1, [0.2])]), runs(0, 1))
     (row,) = time_to_target(timed, {"vit": 0.5}).to_dict("records")
     assert (row["runs"], row["reached"], row["seconds"]) == (2, 1, 18.0)
@@ -57,24 +56,23 @@ def test_runs_that_did_not_reach_it_are_counted():
     assert row["reached"] == 0 and pd.isna(row["seconds"])
 
 
-def test_a_run_that_diverged_is_not_in_it():
+def test_diverged_runs_are_left_out():
     both = pd.concat([epochs(0, [0.9]), epochs(1, [0.01])])
-    status = runs(0, 1).assign(status=["completed", "diverged"])
-    timed = add_wall_seconds(both, status)
+    timed = add_wall_seconds(both, runs(0, 1).assign(status=["completed", "diverged"]))
     assert target_accuracies(timed, None) == {"vit": 0.9}
     assert time_to_target(timed, {"vit": 0.5})["runs"].tolist() == [1]
 
 
-def test_every_contestant_of_made_up_tables_has_a_row():
+def test_every_configuration_has_a_row():
     tables = fake_results.tables(fake_results.config())
     timed = add_wall_seconds(tables["epochs"], tables["runs"])
     assert len(timed) == len(tables["epochs"])
-    found = time_to_target(timed, target_accuracies(timed, None))
-    assert (found["reached"] == found["runs"]).all()
-    assert len(found) == tables["epochs"].drop_duplicates(CONFIGURATION_KEYS).shape[0]
+    times = time_to_target(timed, target_accuracies(timed, None))
+    assert (times["reached"] == times["runs"]).all()
+    assert len(times) == len(tables["epochs"].drop_duplicates(CONFIGURATION_KEYS))
 
 
-def test_no_epochs_no_rows():
+def test_without_epochs_there_are_no_rows():
     tables = fake_results.tables(fake_results.config(), missing=["jax", "torch", "tensorflow"])
     timed = add_wall_seconds(tables["epochs"], tables["runs"])
     assert time_to_target(timed, target_accuracies(timed, None)).empty
