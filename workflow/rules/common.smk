@@ -1,4 +1,4 @@
-# What the rules share: the validated config, the wildcards that it allows, and the input functions.
+# What the rules share: the checked config, the wildcards that it allows, and the input functions.
 import os
 import re
 import shlex
@@ -27,8 +27,8 @@ try:
 except ConfigError as error:
     raise WorkflowError(error)
 
-# The whole config, for the jobs. It is not an input of theirs: a job is repeated when a setting that it depends on changes,
-# which is among its params, and not when any other setting does.
+# The whole config, for the commands of the jobs. It is not an input of any rule: a job is repeated only if a setting changes
+# on which it depends, and those are among its params.
 CONFIG = Path(".snakemake", "vitbench", f"{experiment.digest()}.json")
 if not CONFIG.exists():
     with atomic_write(CONFIG) as path:
@@ -41,39 +41,37 @@ GPUS_PER_JOB = 0 if experiment.accelerator == "cpu" else 1
 RUNS, MEASUREMENTS = list_jobs(experiment)
 TABLES = list(COLUMNS)
 
-# Without --cores, the jobs run on a cluster.
+# A run on a cluster has --jobs instead of --cores.
 ON_A_CLUSTER = workflow.global_resources["_cores"].value is None
 
-# profiles/default, which Snakemake reads in addition to a --profile, limits the GPUs of this machine. A cluster has its own limits.
+# Snakemake reads profiles/default in addition to a --profile. Its limit of GPUs is for this machine, not for a cluster.
 if ON_A_CLUSTER and getattr(workflow.global_resources.get("gpu"), "value", None) == 1:
     del workflow.global_resources["gpu"]
 
-# Every environment, of conda or not, here or on a node of a cluster, gets the package and the config in the same way. Packages
-# in the caller's own site-packages are not visible.
+# Every command gets the package and the config in the same way, in any environment, here or on a node of a cluster. It does
+# not see packages in the user's own site-packages.
 shell.prefix(
     "set -euo pipefail; export PYTHONNOUSERSITE=1"
     f" PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'src')))} VITBENCH_CONFIG={CONFIG}; "
 )
 
 
-def find_visible_packages():
-    """Where pip finds packages of the caller while conda creates an environment, and therefore does not install them."""
-    found = [f"{name}={os.environ[name]}" for name in ("PYTHONPATH", "PIP_USER", "PIP_TARGET") if os.environ.get(name)]
-    user = Path(site.getuserbase(), "lib", "python3.11", "site-packages")
-    if "PYTHONNOUSERSITE" not in os.environ and user.is_dir() and any(user.iterdir()):
-        found.append(str(user))
-    return found
+def warn_of_visible_packages():
+    """Warns if pip would skip packages while conda creates an environment, because it finds them in the user's own folders."""
+    variables = ("PYTHONPATH", "PIP_USER", "PIP_TARGET")
+    places = [f"{name}={os.environ[name]}" for name in variables if os.environ.get(name)]
+    user_site = Path(site.getuserbase(), "lib", "python3.11", "site-packages")
+    if "PYTHONNOUSERSITE" not in os.environ and user_site.is_dir() and any(user_site.iterdir()):
+        places.append(str(user_site))
+    if places:
+        logger.warning(
+            "Environments that conda creates now may lack packages, because pip does not install what it finds in "
+            f"{', '.join(places)}. Run: unset PYTHONPATH PIP_USER PIP_TARGET; export PYTHONNOUSERSITE=1"
+        )
 
 
-if (
-    workflow.is_main_process
-    and "conda" in map(str, workflow.deployment_settings.deployment_method)
-    and find_visible_packages()
-):
-    logger.warning(
-        f"Environments that conda creates now may lack packages, because pip treats the packages found here as installed: "
-        f"{', '.join(find_visible_packages())}. Run: unset PYTHONPATH PIP_USER PIP_TARGET; export PYTHONNOUSERSITE=1"
-    )
+if workflow.is_main_process and "conda" in map(str, workflow.deployment_settings.deployment_method):
+    warn_of_visible_packages()
 
 
 wildcard_constraints:
@@ -98,21 +96,21 @@ def model_environment(wildcards):
     return environment(experiment.reference_backend(wildcards.model))
 
 
-def relevant(step):
-    """The part of the config that decides the result of a job of `step`; when it changes, the job is repeated."""
+def relevant_settings(step):
+    """The part of the config on which the result of `step` depends; when it changes, the job is repeated."""
     return lambda wildcards: experiment.relevant_settings(step, wildcards.get("model"))
 
 
-def code(step):
-    """A digest of the code of the step: editing a comment or a figure repeats no measurement.
+def code_digest(step):
+    """A digest of the code of `step`, so that editing a comment or a figure repeats no measurement.
 
-    It includes a custom model with the modules that it imports from the folder in which Snakemake runs.
+    It includes the module of a custom model and what that imports from the folder in which Snakemake runs.
     """
     return lambda wildcards: fingerprint(f"vitbench.steps.{step}", *experiment.custom_modules(wildcards.get("model")))
 
 
 def timed_threads():
-    """All cores on a CPU, because anything beside a timed job would slow it down; otherwise an equal share per GPU.
+    """The threads of a timed job: all cores on a CPU, because other jobs would slow it down; an equal share per GPU.
 
     On a cluster the profile sets the number.
     """
@@ -123,17 +121,17 @@ def timed_threads():
 
 
 def dataset_files(wildcards):
-    """The user's files of the data set; when they change, the step data is repeated."""
+    """The user's files of the data set; when one changes, the step data is repeated."""
     dataset = experiment.dataset
     if dataset.path is None:
         return []
-    found = sorted(Path(dataset.path).glob("*.parquet")) if dataset.source == "parquet" else [Path(dataset.path)]
-    if existing := [str(file) for file in found if file.exists()]:
+    files = sorted(Path(dataset.path).glob("*.parquet")) if dataset.source == "parquet" else [Path(dataset.path)]
+    if existing := [str(file) for file in files if file.exists()]:
         return existing
     if PATHS.manifest.exists():
-        return []  # the images exist, so the files are not needed
+        return []  # the arrays exist already, so the files are no longer needed
     kind = "a folder with train*.parquet and test*.parquet" if dataset.source == "parquet" else "an .npz file"
-    raise WorkflowError(f"dataset.path {dataset.path}: not found in {Path.cwd()}; it should be {kind}.")
+    raise WorkflowError(f"dataset.path {dataset.path}: not found in {Path.cwd()}; it must be {kind}.")
 
 
 def first_seed_init(wildcards):
@@ -154,12 +152,12 @@ def reference_quantities(wildcards):
 
 
 def all_or_existing(paths):
-    """All paths, so that they are made; for a partial report, only those that exist.
+    """All `paths`, so that missing ones are made; for a partial report, only those that exist.
 
     The command for a partial report is: snakemake --cores 1 --allowed-rules all tables report
     """
-    only_report = set(workflow.dag_settings.allowed_rules or ()) == {"all", "tables", "report"}
-    return [str(path) for path in paths if path.exists() or not only_report]
+    is_partial = set(workflow.dag_settings.allowed_rules or ()) == {"all", "tables", "report"}
+    return [str(path) for path in paths if path.exists() or not is_partial]
 
 
 def every_run(wildcards):
@@ -171,7 +169,7 @@ def every_throughput(wildcards):
 
 
 def every_parity(wildcards):
-    return all_or_existing(PATHS.parity(*contestant) for contestant in experiment.model_backends())
+    return all_or_existing(PATHS.parity(model, backend) for model, backend in experiment.model_backends())
 
 
 def every_sample(wildcards):
@@ -179,22 +177,22 @@ def every_sample(wildcards):
 
 
 def stop_without_gpu():
-    """Raises an error if a local run would train on a machine without a GPU and the config does not allow it."""
-    to_run = {job.rule.name for job in workflow.dag.needrun_jobs()}
-    wants_gpu = experiment.accelerator == "auto" and not experiment.allow_cpu
-    if wants_gpu and workflow.is_main_process and workflow.local_exec and "train" in to_run and not has_gpu():
+    """Raises WorkflowError if a local run would train on a machine without a GPU and the config does not allow it."""
+    needs_gpu = experiment.accelerator == "auto" and not experiment.allow_cpu
+    will_train = "train" in {job.rule.name for job in workflow.dag.needrun_jobs()}
+    if needs_gpu and will_train and workflow.is_main_process and workflow.local_exec and not has_gpu():
         raise WorkflowError(f"This machine has no GPU, and accelerator is 'auto'. {WITHOUT_GPU}.")
 
 
-def newest(files):
-    """When the newest of `files` was modified, nanoseconds since 1970."""
+def last_modified(files):
+    """The latest modification time of `files`, nanoseconds since 1970."""
     return max(Path(file).stat().st_mtime_ns for file in files)
 
 
 def make_partial_report():
-    """Makes tables and report although jobs failed without a result; each of them is a row with a status.
+    """Makes the tables and the report although jobs failed without a result. Each of those is a row with a status.
 
-    Does nothing if the workflow was interrupted, or if there are no images yet.
+    Does nothing if the workflow was interrupted, if the step data or the report itself failed, or for an estimate.
     """
     failed = {job.rule.name for job in workflow.scheduler.failed}
     if not failed or failed & {"estimate", "sample", "tables", "report"} or not PATHS.manifest.exists():
@@ -207,6 +205,6 @@ def make_partial_report():
     command += ["--software-deployment-method", *methods] if methods else []
     command += ["--conda-prefix", str(deployment.conda_prefix)] if deployment.conda_prefix else []
     command += ["--allowed-rules", "all", "tables", "report"]
-    print("Jobs failed without a result. Making a partial report.", file=sys.stderr)
+    print("Jobs failed without a result. Generating a partial report.", file=sys.stderr)
     if subprocess.run(command).returncode == 0:
-        print(f"{RESULTS}/report.html says what failed; the same command continues.", file=sys.stderr)
+        print(f"{RESULTS}/report.html says what failed. Run the same command again to continue.", file=sys.stderr)

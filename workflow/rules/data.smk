@@ -16,8 +16,8 @@ rule data:
     conda:
         environment(experiment.data_backend())
     params:
-        settings=relevant("data"),
-        code=code("data"),
+        settings=relevant_settings("data"),
+        code=code_digest("data"),
     message:
         "data: the images of {experiment.dataset.name}"
     shell:
@@ -35,8 +35,8 @@ rule init:
     conda:
         model_environment
     params:
-        settings=relevant("init"),
-        code=code("init"),
+        settings=relevant_settings("init"),
+        code=code_digest("init"),
     message:
         "init: the initial weights of {wildcards.model}, seed {wildcards.seed}"
     shell:

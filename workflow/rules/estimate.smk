@@ -14,15 +14,15 @@ rule sample:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        settings=relevant("sample"),
-        code=code("sample"),
+        settings=relevant_settings("sample"),
+        code=code_digest("sample"),
     message:
         "sample: a few steps of {wildcards.model} on {wildcards.backend}"
     shell:
         "python -m vitbench sample --model {wildcards.model} --backend {wildcards.backend} --log {log}"
 
 
-# It writes no file, so it runs whenever it is requested.
+# This rule has no output, so it runs whenever it is requested.
 rule estimate:
     input:
         samples=every_sample,

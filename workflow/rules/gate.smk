@@ -1,4 +1,4 @@
-# tune, parity: the fastest plan of each backend, and whether it computes the same as the reference.
+# tune, parity: the fastest plan of each backend, and whether the backend computes the same as the reference.
 
 
 rule tune:
@@ -15,8 +15,8 @@ rule tune:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        settings=relevant("tune"),
-        code=code("tune"),
+        settings=relevant_settings("tune"),
+        code=code_digest("tune"),
     message:
         "tune: {wildcards.model} on {wildcards.backend}, {wildcards.precision}"
     shell:
@@ -40,9 +40,9 @@ rule parity:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        settings=relevant("parity"),
-        code=code("parity"),
+        settings=relevant_settings("parity"),
+        code=code_digest("parity"),
     message:
         "parity: {wildcards.model} on {wildcards.backend}"
     shell:
-        "python -m vitbench parity --model {wildcards.model} --backend {wildcards.backend}" " --log {log}"
+        "python -m vitbench parity --model {wildcards.model} --backend {wildcards.backend} --log {log}"

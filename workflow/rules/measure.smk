@@ -7,8 +7,7 @@ rule train:
         init=f"{RESULTS}/init/{{model}}-seed{{seed}}.weights.h5",
         plan=f"{RESULTS}/tune/{{model}}/{{backend}}/{{precision}}.json",
         parity=f"{RESULTS}/parity/{{model}}/{{backend}}.json",
-    # best.weights.h5 and predictions.npz are not declared outputs, because a failed or gated run, which is a result too, has
-    # none.
+    # best.weights.h5 and predictions.npz are not declared, because a run that failed or was gated has none, but is a result.
     output:
         metrics=f"{RESULTS}/runs/{{model}}/{{backend}}/{{execution}}/{{precision}}/seed{{seed}}/metrics.json",
         history=f"{RESULTS}/runs/{{model}}/{{backend}}/{{execution}}/{{precision}}/seed{{seed}}/history.csv",
@@ -21,8 +20,8 @@ rule train:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        settings=relevant("train"),
-        code=code("train"),
+        settings=relevant_settings("train"),
+        code=code_digest("train"),
     message:
         "train: {wildcards.model} on {wildcards.backend}, {wildcards.execution}, {wildcards.precision}, seed {wildcards.seed}"
     shell:
@@ -46,8 +45,8 @@ rule throughput:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        settings=relevant("throughput"),
-        code=code("throughput"),
+        settings=relevant_settings("throughput"),
+        code=code_digest("throughput"),
     message:
         "throughput: {wildcards.model} on {wildcards.backend}, {wildcards.execution}, {wildcards.precision}"
     shell:

@@ -1,4 +1,4 @@
-# tables, report: from the measurements to the report.
+# tables, report: from the results of all jobs to one HTML file.
 
 REPORT_SOURCES = source_files(
     "vitbench.steps.report",
@@ -71,8 +71,8 @@ rule report:
     conda:
         "../../envs/report.yaml"
     params:
-        # Snakemake ignores a touched file with the same content, but whoever touches a figure wants to see it.
-        touched=newest(REPORT_SOURCES),
+        # Snakemake takes a touched file with the same content for unchanged. Here it renders the report again.
+        touched=last_modified(REPORT_SOURCES),
     message:
         "report: {output.html}"
     shell:
