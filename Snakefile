@@ -1,9 +1,10 @@
 # vitbench: which Keras 3 backend should I use for this model, on this hardware, and what does each cost me?
 #
-#   snakemake --cores all                                                    the published experiment
-#   snakemake --cores all --configfile config.yaml workflow/presets/demo.yaml   minutes, on a CPU
-#   snakemake --cores all estimate                                           what it will cost here, from a few steps
-#   add --use-conda to run each step in its environment from envs/
+#   snakemake --cores all                                                       the published experiment
+#   snakemake --cores all --configfile config.yaml workflow/presets/demo.yaml   a demo that takes minutes on a CPU
+#   snakemake --cores all estimate                                              what the experiment will cost here
+#
+# Add --use-conda to run each step in its environment from envs/.
 from snakemake.utils import min_version
 
 min_version("9.0")

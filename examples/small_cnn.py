@@ -1,8 +1,8 @@
-"""A model of your own: with `builder: examples.small_cnn:build` under a name in `models`, it takes part in every step.
+"""A custom model, which the config selects with `builder: examples.small_cnn:build` under a name of its own in `models`.
 
-The function is given the shape of a raw image and the number of classes, and whatever stands under `options`. The model
-takes raw images, 0–255, so what prepares and augments them is part of it, and returns logits: no softmax. Use
-`keras` and `keras.ops` alone, so that the same lines run on every backend.
+The function gets the shape of a raw image, the number of classes, and the values under `options`. The model takes raw
+images, 0–255, and returns logits, not probabilities. So preprocessing and augmentation are part of the model. Use only
+`keras` and `keras.ops`, so that the same code runs on every backend.
 """
 
 import keras
@@ -10,7 +10,7 @@ from keras import layers
 
 
 def build(input_shape: tuple[int, int, int], classes: int, width: int = 32) -> keras.Model:
-    """Three convolutions, each at half the resolution and twice the width of the one before, and global pooling."""
+    """Three convolutions, each with half the resolution and twice the width of the previous one, and global pooling."""
     x = images = keras.Input(input_shape)
     x = layers.Rescaling(1 / 127.5, offset=-1)(x)
     x = layers.RandomTranslation(0.1, 0.1)(x)
