@@ -1,4 +1,4 @@
-"""A custom model, which the config selects with `builder: examples.small_cnn:build` under a name of its own in `models`.
+"""A custom model. The config selects it with `builder: examples.small_cnn:build` under a name in `models`.
 
 The function gets the shape of a raw image, the number of classes, and the values under `options`. The model takes raw
 images, 0–255, and returns logits, not probabilities. So preprocessing and augmentation are part of the model. Use only
