@@ -2,9 +2,12 @@
 
 REPORT_SOURCES = source_files(
     "vitbench.steps.report",
-    *(f"vitbench.report.tables.{part}" for part in ("accuracy", "speed", "parity", "predictions")),
     "vitbench.report.methods",
     "vitbench.report.summary",
+    "vitbench.report.tables.accuracy",
+    "vitbench.report.tables.parity",
+    "vitbench.report.tables.predictions",
+    "vitbench.report.tables.speed",
 )
 REPORT_TEMPLATE = sorted(str(path) for path in Path(workflow.basedir, "reports", "template").iterdir())
 

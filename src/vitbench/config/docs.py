@@ -29,6 +29,9 @@ vitbench config config.yaml my.yaml                        # checks the files, p
 Editors can check and complete keys with the schema in
 [`workflow/schemas/config.schema.json`](../workflow/schemas/config.schema.json).
 
+A custom model has two more keys, `models.<name>.builder` and `models.<name>.options`; see [custom
+models](custom-models-and-data.md#models-of-your-own).
+
 | key | default | description |
 |---|---|---|
 """
