@@ -52,7 +52,7 @@ def compare_block_speeds(a: np.ndarray, b: np.ndarray, settings: Statistics) -> 
         return row | {"verdict": "equivalent"}
     if low > 0 or high < 0:
         return row | {"verdict": "different"}
-    advice = _advise_on_blocks(n, np.log(row["ratio"]), (high - low) / 2, margin)
+    advice = _advise_on_blocks(n, np.log(row["ratio"]), float(high - low) / 2, margin)
     return row | {"verdict": f"inconclusive (n too small: {advice})"}
 
 

@@ -15,6 +15,8 @@ from vitbench.analysis.selection import (
 from vitbench.config.schema import Config
 from vitbench.formatting import format_number, format_percent, format_ratio, join_words
 
+Outcome = Literal["winner", "tie", "unclear", "alone", "none"]
+
 PHASES = {"train": "training", "infer": "inference"}
 _REASONS = {  # status → why a backend is not compared; the first that applies
     "gated": "stopped by the parity gate",
@@ -42,7 +44,7 @@ class Ranking:
     conditions: str
     speeds: pd.Series
     leaders: list[str]
-    outcome: Literal["winner", "tie", "unclear", "alone", "none"]
+    outcome: Outcome
     pairs: pd.DataFrame
     excluded: str
 
@@ -122,7 +124,7 @@ def describe_precisions(throughput: pd.DataFrame, config: Config) -> list[str]:
     return [f"{start}{'; '.join(parts)}." for start, parts in clauses.items()]
 
 
-def _find_leaders(speeds: pd.Series, pairs: pd.DataFrame) -> tuple[list[str], str]:
+def _find_leaders(speeds: pd.Series, pairs: pd.DataFrame) -> tuple[list[str], Outcome]:
     if speeds.empty:
         return [], "none"
     fastest, *others = speeds.index
