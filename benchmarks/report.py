@@ -24,8 +24,8 @@ def main(*seeds: str) -> None:
     print(f"{'runs':>6}{'seconds':>10}{'MB':>8}")
     for n in map(int, seeds or (3, 15, 125)):
         with tempfile.TemporaryDirectory() as folder:
-            settings = fake_results.config(seeds=range(n), training={"epochs": 100, "batch_size": 64})
-            fake_results.directory(Path(folder, "results"), settings)
+            settings = fake_results.make_config(seeds=range(n), training={"epochs": 100, "batch_size": 64})
+            fake_results.write_directory(Path(folder, "results"), settings)
             config = Path(folder, "config.json")
             config.write_text(settings.model_dump_json())
             began = time.perf_counter()

@@ -11,6 +11,7 @@ from vitbench.config import loading
 from vitbench.config.executions import Backend, Execution, Precision, TimedExecution
 from vitbench.config.loading import ConfigError
 from vitbench.config.schema import Config
+from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
 from vitbench.system.gpus import claim_gpu
 from vitbench.system.logs import log_to
@@ -25,12 +26,12 @@ ConfigFiles = Annotated[
         help="A config file, YAML or JSON. May be repeated; later files override earlier ones.",
     ),
 ]
-LogFile = Annotated[Path | None, typer.Option("--log", help="Write all output but the progress to this file.")]
+LogFile = Annotated[Path | None, typer.Option("--log", help="Write all output except the progress to this file.")]
 Model = Annotated[str, typer.Option(help="A model of the config.")]
 BackendName = Annotated[Backend, typer.Option(help="The Keras backend.")]
 TimedExecutionName = Annotated[TimedExecution, typer.Option(help="published, tuned or native.")]
 ExecutionName = Annotated[Execution, typer.Option(help="published or tuned.")]
-PrecisionName = Annotated[Precision, typer.Option(help="Arithmetic; float32 has TF32 off.")]
+PrecisionName = Annotated[Precision, typer.Option(help="float32, tf32 or mixed_bfloat16. float32 has TF32 off.")]
 Seed = Annotated[
     int, typer.Option(help="Seed of the initial weights, the order of the images, augmentation and dropout.")
 ]
@@ -82,23 +83,16 @@ def sample(config: ConfigFiles, model: Model, backend: BackendName, log: LogFile
 
 @app.command()
 def estimate(config: ConfigFiles):
-    """Estimate what the experiment will cost on this machine; takes the samples that are missing."""
+    """Estimate what the experiment will cost on this machine, after timing a few steps where needed."""
     with log_to(None):
-        experiment, results = _open(config)
-        from vitbench.steps import estimate
-
-        missing = estimate.list_missing_samples(experiment, results)
-        if missing:  # the rule makes the samples first, because its environment has no backend and no NVML
-            claim_gpu(experiment.accelerator)
-            runner.run_missing_samples(experiment, results, missing)
-        estimate.run(experiment, results)
+        runner.run_estimate(*_open(config))
 
 
 @app.command()
 def tune(
     config: ConfigFiles, model: Model, backend: BackendName, precision: PrecisionName = "float32", log: LogFile = None
 ):
-    """Time several plans for the training and choose the one with the least predicted time."""
+    """Time several execution plans for training and choose the one with the lowest predicted time."""
     with log_to(log, step="tune", model=model, backend=backend, precision=precision):
         experiment, results = _open_on_device(config, model)
         from vitbench.steps import tune
@@ -124,12 +118,10 @@ def train(
     precision: PrecisionName = "float32",
     log: LogFile = None,
 ):
-    """Train one run and test its best epoch."""
-    from vitbench.results.jobs import Job
-
+    """Train one run and evaluate its best epoch on the test images."""
     job = Job(model, backend, execution, precision, seed)
     with log_to(log, step="train", **asdict(job)):
-        runner.run_job(*_open_on_device(config, job.model), job)
+        runner.run_job(*_open_on_device(config, model), job)
 
 
 @app.command()
@@ -141,17 +133,15 @@ def throughput(
     precision: PrecisionName = "float32",
     log: LogFile = None,
 ):
-    """Measure training and inference in the steady state."""
-    from vitbench.results.jobs import Job
-
+    """Measure the steady-state speed of training and inference."""
     job = Job(model, backend, execution, precision)
     with log_to(log, step="throughput", **asdict(job)):
-        runner.run_job(*_open_on_device(config, job.model), job)
+        runner.run_job(*_open_on_device(config, model), job)
 
 
 @app.command()
 def tables(config: ConfigFiles, log: LogFile = None):
-    """Collect all results in pandas tables."""
+    """Collect all results in tables, as CSV and Parquet."""
     with log_to(log, step="tables"):
         experiment, results = _open(config)
         from vitbench.steps import tables
@@ -172,12 +162,12 @@ def report(config: ConfigFiles, log: LogFile = None):
 @app.command()
 def compare(
     a: Annotated[Path, typer.Argument(help="results/<experiment> with a finished report.")],
-    b: Annotated[Path, typer.Argument(help="Another one, which is compared with it.")],
+    b: Annotated[Path, typer.Argument(help="A second one, to compare it with.")],
     output: Annotated[Path, typer.Option(help="The report; the executed notebook is written beside it.")] = Path(
         "comparison.html"
     ),
 ):
-    """Render a report on how two experiments differ."""
+    """Render a report on the differences between two experiments."""
     with log_to(None):
         from vitbench.steps import compare
 
@@ -193,17 +183,17 @@ def _load(files: list[Path]) -> Config:
 
 
 def _open(files: list[Path], model: str | None = None) -> tuple[Config, Results]:
-    """The config and the paths of its results. Ends the program with a message if the config has no `model`."""
+    """The config and the paths of its results. Exits with status 2 if the config is invalid or lacks `model`."""
     experiment = _load(files)
     models = experiment.models.parameters()
     if model is not None and model not in models:
-        typer.echo(f"Error: --model {model!r} is not in the config, which has {', '.join(models)}", err=True)
+        typer.echo(f"Error: the config has no model {model!r}. It has {', '.join(models)}.", err=True)
         raise typer.Exit(2)
     return experiment, Results.for_experiment(experiment.experiment)
 
 
 def _open_on_device(files: list[Path], model: str | None = None) -> tuple[Config, Results]:
-    """As `_open`, after this process has claimed a GPU, if it needs one."""
+    """As `_open`, and claims a GPU for this process if it needs one."""
     experiment, results = _open(files, model)
     claim_gpu(experiment.accelerator)
     return experiment, results

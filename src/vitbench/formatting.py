@@ -1,4 +1,4 @@
-"""How numbers are written for readers: significant digits, separators and units."""
+"""Formats numbers and lists for readers: significant digits, separators and units."""
 
 import math
 import re
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 MISSING = "–"
 _THIN = "\u202f"  # narrow no-break space between a number and its sign
-_POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_FROM_POWERS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+_TO_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_FROM_SUPERSCRIPT = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
 def format_number(value: float | None) -> str:
-    """Three or more significant digits: 1,234, 56.7, 0.0123, 3.1 × 10⁻⁶. A dash for null, "infinite" for infinity.
+    """Three or more significant digits: 1,234, 56.7, 0.0123, 3.1 × 10⁻⁶.
 
-    Whole numbers below 10⁹ are written in full.
+    Whole numbers below 10⁹ are written in full. None and NaN are a dash, infinity is "infinite".
     """
     if value is None or math.isnan(value):
         return MISSING
@@ -24,24 +24,24 @@ def format_number(value: float | None) -> str:
     whole = size < 1e9 and float(value).is_integer()
     if (size >= 1e6 and not whole) or 0 < size < 1e-3:
         mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa}{_THIN}×{_THIN}10{str(int(exponent)).translate(_POWERS)}"
+        return f"{mantissa}{_THIN}×{_THIN}10{str(int(exponent)).translate(_TO_SUPERSCRIPT)}"
     if size >= 1 or size == 0:
         return f"{value:,.{0 if whole or size >= 100 else 1 if size >= 10 else 2}f}"
     return f"{value:.{2 - math.floor(math.log10(size))}f}"
 
 
 def format_share(value: float | None) -> str:
-    """An accuracy, a share or a difference of the two, 0–1: three decimals."""
+    """Three decimals, for an accuracy, another share between 0 and 1, or a difference of two: 0.912."""
     return MISSING if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def format_percent(value: float | None) -> str:
-    """A share of 0–1 as a percentage without decimals, unless it has one."""
+    """A share between 0 and 1 as a percentage with three significant digits at most: 9.1 %."""
     return MISSING if value is None or math.isnan(value) else f"{100 * value:.3g}{_THIN}%"
 
 
 def format_spread(values: Sequence[float]) -> str:
-    """Mean ± sample standard deviation of shares of 0–1; the bare value for one, a dash for none."""
+    """Mean ± sample standard deviation of shares between 0 and 1. One value stands alone; none is a dash."""
     present = [float(value) for value in values if value is not None and not math.isnan(value)]
     if len(present) < 2:
         return format_share(present[0] if present else None)
@@ -50,11 +50,12 @@ def format_spread(values: Sequence[float]) -> str:
 
 
 def format_gibibytes(value: float | None) -> str:
+    """A number of bytes in GiB with two decimals, without the unit."""
     return MISSING if value is None or math.isnan(value) else f"{value / 2**30:.2f}"
 
 
 def format_ratio(value: float) -> str:
-    """A ratio: 3.0 ×, and 1.04 × below 2, where a percent may be a difference."""
+    """A ratio with its sign: 3.0 ×. Below 2 it has a second decimal, because one per cent may matter there: 1.04 ×."""
     return f"{value:.{1 if value >= 2 else 2}f}{_THIN}×"
 
 
@@ -70,7 +71,7 @@ def format_count(n: int, noun: str) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """In the unit that a person would choose: '40 s', '12 min', '3.5 h' or '2.1 days'."""
+    """A duration in the unit that suits its size: 40 s, 12 min, 3.5 h or 2.1 days."""
     for limit, unit, name in ((100, 1, "s"), (6000, 60, "min"), (48 * 3600, 3600, "h")):
         if seconds < limit:
             return f"{seconds / unit:.{1 if name == 'h' else 0}f} {name}"
@@ -78,9 +79,9 @@ def format_duration(seconds: float) -> str:
 
 
 def sort_key(text: str) -> float | None:
-    """The first number of a text that the functions above wrote, to sort by; None if there is none."""
-    found = re.search(rf"([−+-]?[\d,]*\.?\d+)(?:{_THIN}×{_THIN}10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?", text)
-    if found is None:
+    """The first number in a text that the functions above wrote, to sort it by. None if it contains none."""
+    number = re.search(rf"([−+-]?[\d,]*\.?\d+)(?:{_THIN}×{_THIN}10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?", text)
+    if number is None:
         return {"infinite": math.inf, "never": math.inf, "at once": 0.0}.get(text)
-    mantissa = float(found[1].replace(",", "").replace("−", "-"))
-    return mantissa * 10.0 ** int((found[2] or "0").translate(_FROM_POWERS))
+    mantissa = float(number[1].replace(",", "").replace("−", "-"))
+    return mantissa * 10.0 ** int((number[2] or "0").translate(_FROM_SUPERSCRIPT))

@@ -1,8 +1,10 @@
-"""The failure policy: a job that fails becomes a row, a missing GPU or too little memory ends the process.
+"""The failure policy: a job that fails becomes a row, but a missing GPU or too little memory ends the process.
 
-A scheduler can repeat a process on another machine. A job that fails because of its config or code would fail again,
-so it is recorded and the command succeeds.
+In the second case a scheduler can repeat the job on another machine. A job that fails because of its config or its code
+would fail again, so the failure is recorded and the command succeeds.
 """
+
+from collections.abc import Callable
 
 from vitbench.backends.process import choose_backend, is_machine_failure, start_backend
 from vitbench.config.schema import Config
@@ -10,17 +12,17 @@ from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
 from vitbench.results.writers import write_unfinished
 from vitbench.system.files import read_json
+from vitbench.system.gpus import claim_gpu
 from vitbench.system.logs import UserError, log, notify
 from vitbench.system.subprocesses import run_in_subprocess
 
 
-def run_data(config: Config, results: Results) -> dict:
-    """Runs the step data in the environment of one backend."""
+def run_data(config: Config, results: Results) -> None:
+    """Runs the step data. If a module imports Keras, Keras uses the backend of this environment."""
     choose_backend(config.data_backend())
     from vitbench.steps import data
 
     data.run(config, results)
-    return {"status": "completed"}
 
 
 def run_init(config: Config, results: Results, model: str, seed: int) -> None:
@@ -31,27 +33,34 @@ def run_init(config: Config, results: Results, model: str, seed: int) -> None:
     init.run(config, results, model, seed)
 
 
-def run_sample(config: Config, results: Results, model: str, backend: str) -> dict:
-    """Runs the step sample, on a CPU where there is no GPU."""
+def run_sample(config: Config, results: Results, model: str, backend: str) -> None:
+    """Runs the step sample, on the CPU if there is no GPU."""
     import_seconds = start_backend(backend, config.precisions[0], config.accelerator, allow_cpu=True)
     from vitbench.steps import sample
 
     sample.run(config, results, model, backend, import_seconds)
-    return {"status": "completed"}
 
 
-def run_missing_samples(config: Config, results: Results, missing: list[tuple[str, str]]) -> None:
-    """Makes the images, if they do not match the config, and the samples of the given models and backends."""
-    if not results.manifest.exists() or read_json(results.manifest)["settings"] != config.relevant_settings("data"):
-        notify(f"estimate: the images of {config.dataset.name}")
-        run_isolated(run_data, config, results)
-    for model, backend in missing:
-        notify(f"estimate: a few steps of {model} on {backend}")
-        run_isolated(run_sample, config, results, model, backend)
+def run_estimate(config: Config, results: Results) -> None:
+    """Runs the step estimate, after the steps whose results it needs and that are missing.
+
+    In the workflow nothing is missing, because the rule estimate runs in an environment without a backend and NVML.
+    """
+    from vitbench.steps import estimate
+
+    if missing := estimate.list_missing_samples(config, results):
+        claim_gpu(config.accelerator)
+        if not results.manifest.exists() or read_json(results.manifest)["settings"] != config.relevant_settings("data"):
+            notify(f"estimate: preparing the images of {config.dataset.name}")
+            _run_isolated("data", run_data, config, results)
+        for model, backend in missing:
+            notify(f"estimate: timing a few steps of {model} on {backend}")
+            _run_isolated(f"sample of {model} on {backend}", run_sample, config, results, model, backend)
+    estimate.run(config, results)
 
 
 def run_parity(config: Config, results: Results, model: str, backend: str) -> None:
-    """Runs the step parity. A backend on which the comparison cannot be computed fails it."""
+    """Runs the step parity. A backend on which its quantities cannot be computed fails parity."""
     try:
         start_backend(backend, "float32", config.accelerator, config.allow_cpu)
         from vitbench.steps import parity
@@ -60,15 +69,15 @@ def run_parity(config: Config, results: Results, model: str, backend: str) -> No
     except Exception as error:
         if is_machine_failure(error):
             raise
-        log.exception("parity of %s on %s could not be computed", model, backend)
         from vitbench.parity.gate import write_failed_parity
 
+        log.exception("parity of %s on %s could not be computed", model, backend)
         write_failed_parity(results, model, backend, error)
         notify(f"parity {model} · {backend}: FAILED; {type(error).__name__}: {error}")
 
 
 def run_job(config: Config, results: Results, job: Job) -> None:
-    """Runs the step train or throughput for `job`. It leaves a row whether it completes or not."""
+    """Runs the step train or throughput for `job`, and records a row whether it completes or not."""
     try:
         status = _run_step(config, results, job)
     except Exception as error:
@@ -77,9 +86,10 @@ def run_job(config: Config, results: Results, job: Job) -> None:
         from vitbench.parity.gate import GatedError
 
         log.exception("%s did not complete", job)
-        is_gated = isinstance(error, GatedError)
-        status = "gated" if is_gated else "failed"
-        message = str(error) if is_gated else f"{type(error).__name__}: {error}"
+        if isinstance(error, GatedError):
+            status, message = "gated", str(error)
+        else:
+            status, message = "failed", f"{type(error).__name__}: {error}"
         write_unfinished(config, results, job, status, message)
     if status != "completed":
         notify(f"{job.step} {job}: {status}")
@@ -87,7 +97,7 @@ def run_job(config: Config, results: Results, job: Job) -> None:
 
 def _run_step(config: Config, results: Results, job: Job) -> str:
     if job.seed is None:
-        from vitbench.steps import throughput  # no backend here: it measures in processes of its own
+        from vitbench.steps import throughput  # starts its backends in processes of their own
 
         return throughput.run(config, results, job)
     import_seconds = start_backend(job.backend, job.precision, config.accelerator, config.allow_cpu)
@@ -96,8 +106,13 @@ def _run_step(config: Config, results: Results, job: Job) -> str:
     return train.run(config, results, job, import_seconds)
 
 
-def run_isolated(function, *arguments) -> None:
+def _run_isolated(step: str, function: Callable[..., None], *arguments) -> None:
     """Calls one of the functions above in a process of its own. Raises UserError if it fails."""
-    outcome = run_in_subprocess(function, arguments, float("inf"))
+    outcome = run_in_subprocess(_complete, (function, arguments), float("inf"))
     if "error" in outcome:
-        raise UserError(f"{function.__name__.removeprefix('run_')} {arguments[2:] or ''}: {outcome['error']}")
+        raise UserError(f"the step {step} failed: {outcome['error']}")
+
+
+def _complete(function: Callable[..., None], arguments: tuple) -> dict:
+    function(*arguments)
+    return {"status": "completed"}

@@ -19,10 +19,10 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 @pytest.fixture(scope="session")
 def troubled(tmp_path_factory) -> Path:
     """A results directory with runs that failed, diverged, were resumed, gated or never ran, and too large batches."""
-    settings = fake_results.config(
+    settings = fake_results.make_config(
         title=f"Made up {SCRIPT}", seeds=[0, 1, 2], throughput={"batch_sizes": [32, 64]}, precisions=["float32"]
     )
-    root = fake_results.directory(
+    root = fake_results.write_directory(
         tmp_path_factory.mktemp("results"),
         settings,
         class_name=SCRIPT,
@@ -52,8 +52,8 @@ def benchmark(troubled) -> Path:
 @pytest.fixture(scope="session")
 def comparison(troubled, tmp_path_factory) -> Path:
     """Of an experiment with the troubled one; its name is a script, too."""
-    settings = fake_results.config(seeds=[0, 1, 2], training={"epochs": 6}, throughput={"batch_sizes": [32, 64]})
-    made = fake_results.directory(
+    settings = fake_results.make_config(seeds=[0, 1, 2], training={"epochs": 6}, throughput={"batch_sizes": [32, 64]})
+    made = fake_results.write_directory(
         tmp_path_factory.mktemp("results"), settings, speeds=fake_results.SPEEDS | {"jax": 2000.0}
     )
     other = made.rename(made.with_name(SCRIPT.replace("/", "")))

@@ -20,6 +20,6 @@ def summarize_tables(tables: dict[str, pd.DataFrame], config: Config) -> list[st
 
 
 def summarize_fake_results(config: Config | None = None, **options) -> list[str]:
-    """The summary of made-up tables; `options` are those of `fake_results.tables`."""
-    config = config or fake_results.config()
-    return summarize_tables(fake_results.tables(config, **options), config)
+    """The summary of made-up tables; `options` are those of `fake_results.make_tables`."""
+    config = config or fake_results.make_config()
+    return summarize_tables(fake_results.make_tables(config, **options), config)

@@ -12,20 +12,45 @@ from pathlib import Path
 
 from vitbench.system.gpus import nvml_handles
 
+# Packages that results are computed with; another version of one of them may change a result.
 COMPUTING = ("keras", "jax", "jaxlib", "torch", "tensorflow", "tensorflow-cpu", "numpy", "ml-dtypes", "h5py")
 PACKAGES = (*COMPUTING, "pandas", "seaborn", "snakemake", "papermill")
+# Of TF_, only what TensorFlow reads: Terraform uses the prefix too, for tokens among others.
 VARIABLE_PREFIXES = (
-    *("KERAS_", "JAX_", "XLA_", "TORCH", "PYTORCH_", "TRITON_"),
-    # not all of TF_, which Terraform uses too, for tokens among others
-    *(f"TF_{word}_" for word in ("CPP", "CUDNN", "DETERMINISTIC", "DISABLE", "ENABLE", "FORCE", "GPU", "NUM", "XLA")),
-    *("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "MALLOC_", "LD_PRELOAD"),
-    *(f"SLURM_JOB_{word}" for word in ("ID", "PARTITION", "NODELIST", "GPUS")),
+    "CUBLAS_",
+    "CUDA_",
+    "CUDNN_",
+    "JAX_",
+    "KERAS_",
+    "LD_PRELOAD",
+    "MALLOC_",
+    "MKL_",
+    "NVIDIA_",
+    "OMP_",
+    "OPENBLAS_",
+    "PYTORCH_",
+    "SLURM_JOB_GPUS",
+    "SLURM_JOB_ID",
+    "SLURM_JOB_NODELIST",
+    "SLURM_JOB_PARTITION",
+    "TF_CPP_",
+    "TF_CUDNN_",
+    "TF_DETERMINISTIC_",
+    "TF_DISABLE_",
+    "TF_ENABLE_",
+    "TF_FORCE_",
+    "TF_GPU_",
+    "TF_NUM_",
+    "TF_XLA_",
+    "TORCH",
+    "TRITON_",
+    "XLA_",
 )
-PRIVATE_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR",)  # a fresh folder for each process
+UNRECORDED_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR",)  # a new folder in each process
 
 
 def collect_environment(computing_on: dict | None = None) -> dict:
-    """Everything about this machine and process that a reader needs to judge a result; see `describe_machine`."""
+    """The hardware, software and variables of this process, with units in the names; see `describe_machine`."""
     import psutil
 
     return {
@@ -38,17 +63,18 @@ def collect_environment(computing_on: dict | None = None) -> dict:
         "packages": installed_versions(PACKAGES),
         "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain", "-uno"))},
         "variables": {
-            k: v
-            for k, v in sorted(os.environ.items())
-            if k.startswith(VARIABLE_PREFIXES) and k not in PRIVATE_VARIABLES
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith(VARIABLE_PREFIXES) and name not in UNRECORDED_VARIABLES
         },
     }
 
 
 def describe_machine(computing_on: dict | None = None) -> dict:
-    """The names of the device that this process computes on, and of the machine.
+    """The name of the device that this process computes on, and the host name.
 
-    computing_on: the device that the backend reports; None means the one that the process may compute on.
+    computing_on: type and name of the device as the backend reports them. If it is None, no backend has started, and
+    the device is the GPU that this process may use, or the CPU without one.
     """
     device = computing_on or {"type": "gpu", "name": None}
     gpu_names = device["name"] or ", ".join(gpu["name"] for gpu in _gpus() if gpu["name"])
@@ -62,15 +88,15 @@ def installed_versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 
 def has_gpu() -> bool:
-    """Whether the kernel has a GPU that a framework may use: of NVIDIA, of AMD, or through WSL of Windows."""
+    """Whether the kernel has a GPU: NVIDIA's (nvidia0, …), AMD's (kfd), or one of Windows through WSL (dxg)."""
     devices = Path("/dev")
     return any(devices.glob("nvidia[0-9]*")) or (devices / "kfd").exists() or (devices / "dxg").exists()
 
 
 def peak_host_memory_bytes() -> int:
-    """The largest resident set of this process so far, bytes, as the kernel counts it."""
+    """The largest resident set size of this process so far, bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak if sys.platform == "darwin" else 1024 * peak  # Linux reports KiB
 
 
 def _version(package: str) -> str | None:
@@ -101,7 +127,7 @@ def _cpu_name() -> str:
 
 
 def _gpus() -> list[dict]:
-    """The NVIDIA GPUs that this process may use. None where NVML has no value, as for memory shared with the host."""
+    """The NVIDIA GPUs that this process may use. A value that NVML lacks, such as the size of shared memory, is None."""
     import pynvml
 
     def read_or_none(read: Callable, *arguments):

@@ -1,4 +1,4 @@
-"""Files that are written as a whole or not at all."""
+"""Writes files completely or not at all."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Raises ValueError if `content` holds NaN or infinity, which JSON cannot express."""
+    """Writes `content` as JSON. Raises ValueError if it contains NaN or infinity, which JSON cannot express."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 

@@ -1,4 +1,4 @@
-"""Digests of what the code computes, without running it: they decide which jobs are repeated."""
+"""Fingerprints of the code of a step. A job is repeated when the fingerprint of its step changes."""
 
 import ast
 import hashlib
@@ -8,19 +8,21 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-LAZY_IMPORT = re.compile(r"vitbench(\.\w+)+:\w+$")  # "module:name" in a registry counts as an import
+LAZY_IMPORT = re.compile(r"vitbench(\.\w+)+:\w+$")  # a "module:name" in a registry counts as an import
 SOURCE = Path(__file__).parents[2]  # the folder that holds the package
 
-# These modules write messages, wait for locks and compute digests. None returns a value that a result is computed
-# from; a test checks that. Every other module counts.
+# These modules write messages, wait for locks and compute fingerprints. A test checks that none returns a value from
+# which a result is computed. Every other module counts.
 EXCLUDED = {"vitbench.system.locks", "vitbench.system.logs", "vitbench.system.fingerprint"}
 
 
 def fingerprint(*modules: str, source: Path = SOURCE) -> str:
-    """A digest of what `modules` compute, with all modules of vitbench and of the working folder that they import.
+    """A digest of the code of `modules` and of all modules of vitbench and of the working folder that they import.
 
-    It is taken from the syntax tree without docstrings, so that comments, docstrings and line breaks do not change it,
-    and it is the same in every version of Python. source: the folder that holds the package vitbench.
+    It is computed from the syntax trees without docstrings, so comments, docstrings and line breaks do not change it.
+    It is the same in every version of Python.
+
+    source: the folder that holds the package vitbench.
     """
     digest = hashlib.sha256()
     for module, code in sorted(_import_closure(modules, source).items()):
@@ -35,14 +37,14 @@ def source_files(*modules: str, source: Path = SOURCE) -> list[str]:
 
 
 def find_module(name: str, source: Path = SOURCE) -> Path | None:
-    """The file of a module of vitbench, or of one in the working folder; None if it has none."""
+    """The file of a module of vitbench or of the working folder; None if there is no such file."""
     root = source if name.split(".")[0] == "vitbench" else Path.cwd()
     path = root.joinpath(*name.split("."))
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()), None)
 
 
 def _import_closure(modules: Iterable[str], source: Path) -> dict[str, str]:
-    """The normalised code of `modules` and of all that they import and that `find_module` finds, by name."""
+    """The normalised code of `modules` and of every module that they import and `find_module` finds, by name."""
     code: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
@@ -55,7 +57,7 @@ def _import_closure(modules: Iterable[str], source: Path) -> dict[str, str]:
 
 @cache
 def _parse_module(name: str, is_package: bool, text: str) -> tuple[str, list[str]]:
-    """The normalised code of a module, and the names of what it imports: modules, or names in them."""
+    """The normalised code of a module, and what it imports: names of modules, or of objects in modules."""
     tree = ast.parse(text)
     package = name if is_package else name.rpartition(".")[0]
     imported = []
@@ -63,7 +65,7 @@ def _parse_module(name: str, is_package: bool, text: str) -> tuple[str, list[str
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:]
         if isinstance(node, ast.ClassDef) and name.startswith("vitbench.config"):
-            # The value of a config key is compared as a setting; its default and description compute nothing.
+            # A rule compares the values of config keys as settings. Their defaults and descriptions compute nothing.
             node.body = [item for item in node.body if not isinstance(item, ast.AnnAssign)]
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and LAZY_IMPORT.match(node.value):
             imported.append(node.value.partition(":")[0])
@@ -76,7 +78,7 @@ def _parse_module(name: str, is_package: bool, text: str) -> tuple[str, list[str
 
 
 def _serialize(node: object) -> str:
-    """The text of a syntax tree. `ast.dump` is not used because it shows fields that only some Pythons have."""
+    """A syntax tree as text. `ast.dump` would show fields that only some versions of Python have."""
     if isinstance(node, ast.AST):
         fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
         return f"{type(node).__name__}({','.join(f'{name}={_serialize(value)}' for name, value in fields)})"

@@ -1,45 +1,49 @@
-"""The NVIDIA GPUs of this machine, and which of them a job gets."""
+"""The NVIDIA GPUs that this process may use, and the one that a job claims."""
 
 import contextlib
 import os
 import tempfile
 from pathlib import Path
 
-from vitbench.system.locks import hold_one_of
-
-_claims = contextlib.ExitStack()  # held for as long as this process lives
+from vitbench.formatting import join_words
+from vitbench.system.locks import claim_one_of
+from vitbench.system.scratch import PREFIX
 
 
 def claim_gpu(accelerator: str) -> str | None:
-    """Claims one GPU for this process and its children until it ends, and returns its name in CUDA_VISIBLE_DEVICES.
+    """Claims one GPU for this process and its children, until it ends. Waits until one is free.
 
-    No other job of vitbench on this machine uses that GPU; the call waits until one is free. Within a SLURM allocation,
-    whose GPUs may be numbered from 0, no other job of the allocation uses it. Does nothing and returns None on a
-    machine without a GPU, if `accelerator` is cpu, and if SLURM gave this job a single GPU.
+    Returns the GPU's name, to which CUDA_VISIBLE_DEVICES is set. No other job of vitbench on this machine claims the
+    same GPU. Within a SLURM allocation, no other job of the allocation does; SLURM may number its GPUs from 0.
+
+    Returns None and claims nothing if `accelerator` is cpu, on a machine without a GPU, or if SLURM gave this job a
+    single GPU.
     """
     allocation = os.environ.get("SLURM_JOB_ID")
     if accelerator == "cpu" or not (visible := visible_gpus()) or (allocation and len(visible) == 1):
         return None
-    prefix = f"{allocation}-" if allocation else ""
-    locks = [Path(tempfile.gettempdir(), f"vitbench-gpu-{prefix}{name}.lock") for name in visible]
-    purpose = f"a GPU: other jobs of vitbench have {' and '.join(visible)}"
-    name = visible[locks.index(_claims.enter_context(hold_one_of(locks, purpose)))]
+    scope = f"job{allocation}-" if allocation else ""
+    # A lock file is removed with its process, because the temporary directory should not keep anything of vitbench.
+    locks = [Path(tempfile.gettempdir(), f"{PREFIX}{scope}gpu{name}.lock") for name in visible]
+    purpose = f"a GPU; other jobs of vitbench use {join_words(visible)}"
+    name = visible[locks.index(claim_one_of(locks, purpose))]
     os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order of NVML and SLURM
     os.environ["CUDA_VISIBLE_DEVICES"] = name
     return name
 
 
 def visible_gpus() -> list[str]:
-    """The names of the GPUs that this process may use, from CUDA_VISIBLE_DEVICES; without it, all GPUs by number."""
-    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if listed is None:
+    """The GPUs that this process may use: the numbers or UUIDs in CUDA_VISIBLE_DEVICES; without it, all numbers."""
+    variable = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if variable is None:
         return [str(number) for number in range(_count_gpus())]
-    names = [name.strip() for name in listed.split(",") if name.strip()]
+    names = [name.strip() for name in variable.split(",") if name.strip()]
+    # CUDA ignores what follows −1.
     return names[: names.index("-1")] if "-1" in names else names
 
 
 def nvml_handles() -> list:
-    """NVML's handles of the GPUs that this process may use; empty without a driver."""
+    """NVML's handles of the GPUs that this process may use; an empty list without a driver."""
     import pynvml
 
     handles = []

@@ -1,63 +1,99 @@
-"""A folder for the temporary files of this process that is removed however the process ends."""
+"""Temporary files that are removed however the process ends that made them.
+
+A shell waits until the process has ended, and removes them. So they go even if the process is killed. If the shell is
+killed as well, for example because SLURM ends a job, the next process of vitbench on this machine removes them.
+"""
 
 import atexit
-import fcntl
+import contextlib
+import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
-from functools import cache
 from pathlib import Path
 
-PREFIX = "vitbench-"
-_watchers: list[subprocess.Popen] = []  # their pipes stay open for as long as this process lives
+from filelock import lock_descriptor
+
+# Machines may share a temporary directory without sharing its locks, so a machine removes only what has its own prefix.
+PREFIX = f"vitbench-{hashlib.sha256(platform.node().encode()).hexdigest()[:4]}-"
+
+# The pipe that it reads ends with the process and its forks. A folder that is left then belongs to a process that was
+# killed, whose other children may write to it until they notice.
+WATCHER = """
+read -r line
+[ -d "$0" ] && sleep 1
+rm -rf -- "$0" || { sleep 5; rm -rf -- "$0"; }
+"""
+
+_folder: Path | None = None  # what scratch_folder returns
+_watchers: list[subprocess.Popen] = []  # keeps their pipes open for as long as this process lives
 
 
-@cache
 def scratch_folder() -> Path:
-    """Creates the folder at the first call; later calls return it.
+    """The folder for temporary files of this process and its children. It is created at the first call."""
+    global _folder
+    if _folder is None:
+        remove_leftovers()
+        _folder = _create_folder()
+    return _folder
 
-    A shell waits for the end of a pipe that only this process holds and then removes the folder, so it goes even if the
-    process is killed. If all processes of a session are killed at once, the next process of vitbench on this machine
-    removes the folder.
+
+def use_folder(folder: Path) -> None:
+    """Makes `folder` the scratch folder and temporary directory of this process. The caller's parent removes it."""
+    global _folder
+    _folder = folder
+    os.environ["TMPDIR"] = str(folder)
+    tempfile.tempdir = None  # chosen again from TMPDIR
+
+
+def remove_at_exit(path: Path, lock: int) -> None:
+    """Removes a file or folder when this process and its forks have ended in any way.
+
+    lock: the descriptor that holds the lock of `path`, so that the lock is held until `path` is removed.
     """
-    remove_abandoned_folders()
-    folder = Path(tempfile.mkdtemp(prefix=f".new-{PREFIX}"))
-    _try_lock(folder / ".lock")
-    folder = folder.rename(folder.with_name(folder.name.removeprefix(".new-")))  # visible only once it is locked
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    command = ["/bin/sh", "-c", 'read -r line; rm -rf -- "$0"', str(folder)]
-    _watchers.append(
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a signal to the process group of the job must not end it
-            cwd="/",
-        )
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", WATCHER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        pass_fds=[lock],
+        start_new_session=True,  # a signal to the process group of this process must not reach it
     )
-    return folder
+    _watchers.append(watcher)
 
 
-def remove_abandoned_folders() -> None:
-    """Removes the folders of processes that have ended: their locks are free."""
-    for lock in Path(tempfile.gettempdir()).glob(f"*{PREFIX}*/.lock"):
-        descriptor = _try_lock(lock)
-        if descriptor is not None:
-            shutil.rmtree(lock.parent, ignore_errors=True)
-            os.close(descriptor)
+def remove_leftovers() -> None:
+    """Removes the files and folders of processes that have ended: their locks are free."""
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):  # of another user, removed meanwhile, or on a file system without locks
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                if not lock_descriptor(descriptor, blocking=False):
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            finally:
+                os.close(descriptor)
 
 
-def _try_lock(file: Path) -> int | None:
-    """The open file, whose lock this process now holds; None if another process holds it, or owns the file."""
-    try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+def _create_folder() -> Path:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        with contextlib.suppress(FileNotFoundError):
+            lock = os.open(folder, os.O_RDONLY)
+            with contextlib.suppress(OSError):  # a file system without locks
+                lock_descriptor(lock)
+            folder.stat()  # before it was locked, another process may have removed it as a leftover
+            remove_at_exit(folder, lock)
+            atexit.register(_remove_in, os.getpid(), folder)  # at a normal end without the watcher's delay
+            return folder
+
+
+def _remove_in(process: int, folder: Path) -> None:
+    if os.getpid() == process:  # not in a fork, which inherits what is registered at exit
+        shutil.rmtree(folder, ignore_errors=True)

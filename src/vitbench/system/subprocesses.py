@@ -1,4 +1,4 @@
-"""A function in a process of its own: one backend, one startup, and a crash or a hang that ends nothing else."""
+"""Runs a function in a process of its own, so that it starts its own backend and may crash or hang alone."""
 
 import contextlib
 import multiprocessing
@@ -7,18 +7,22 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from vitbench.system.logs import UserError, log
-from vitbench.system.scratch import scratch_folder
+from vitbench.system.scratch import scratch_folder, use_folder
 
-KILLED = "the process ended with exit code -9"  # as when the kernel has no more host memory
+KILLED = "the process ended with exit code -9"  # SIGKILL, which Linux sends when host memory runs out
 
 
 def run_in_subprocess(function: Callable[..., dict], arguments: tuple, limit_seconds: float) -> dict:
-    """Calls `function` in a fresh process and returns its result, which has a key `status`.
+    """Calls `function` in a fresh process and returns its result, a dictionary with the key `status`.
 
-    If the function raises or the process ends, the status is "failed" and `error` says why; if it takes longer than the
-    limit, the status is "abandoned" and the process and its children are killed. Raises UserError if the function does.
+    If the function raises an exception or the process ends early, the status is "failed" and `error` says why. If the
+    function takes longer than `limit_seconds`, the status is "abandoned", and the process and its descendants are
+    killed. Raises UserError if the function does.
+
+    The process has a temporary directory of its own, which is removed when it ends. It ends if this process is killed.
     """
     with _start_process(function, arguments) as (process, receiver):
         if not receiver.poll(None if limit_seconds == float("inf") else limit_seconds):
@@ -30,7 +34,8 @@ def run_in_subprocess(function: Callable[..., dict], arguments: tuple, limit_sec
 def _start_process(function: Callable, arguments: tuple) -> Iterator[tuple]:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:  # also removed if this process is killed
+    # The folder is removed with the scratch folder if this process is killed, or if a file in it is still in use.
+    with tempfile.TemporaryDirectory(dir=scratch_folder(), ignore_cleanup_errors=True) as folder:
         process = context.Process(target=_call, args=(sender, folder, function, arguments), daemon=False)
         process.start()
         sender.close()
@@ -38,12 +43,12 @@ def _start_process(function: Callable, arguments: tuple) -> Iterator[tuple]:
             yield process, receiver
         finally:
             if process.is_alive():
-                _kill_family(process)
+                _kill_with_descendants(process)
             process.join()
 
 
-def _kill_family(process) -> None:
-    """Kills the process and all that it started: its compilers must not run beside the next measurement."""
+def _kill_with_descendants(process) -> None:
+    """Kills the process and its descendants: compilers that it started must not run beside the next measurement."""
     import psutil
 
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -66,9 +71,8 @@ def _receive(process, receiver) -> dict:
 
 
 def _call(sender, folder: str, function: Callable, arguments: tuple) -> None:
-    """Runs in the new process. folder: for its temporary files."""
-    os.environ["TMPDIR"] = folder
-    tempfile.tempdir = None  # chosen again from TMPDIR
+    """Runs in the new process. folder: its temporary directory."""
+    use_folder(Path(folder))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         sender.send(function(*arguments))
@@ -80,12 +84,12 @@ def _call(sender, folder: str, function: Callable, arguments: tuple) -> None:
 
 
 def _abbreviate(message: str, length: int = 500) -> str:
-    """The start and the end of a long message: some name the cause at the end."""
+    """The start and the end of a long message, because some messages name the cause at the end."""
     return message if len(message) <= 2 * length else f"{message[:length]} … {message[-length:]}"
 
 
 def _end_with_parent() -> None:
-    """Ends this process when its parent is killed, so that it does not run beside the next job."""
+    """Ends this process when its parent has ended, so that it does not run beside the next job."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -27,13 +27,13 @@ SETTINGS = Statistics()
 
 @pytest.fixture
 def a(tmp_path):
-    return fake_results.directory(tmp_path / "a", fake_results.config(seeds=[0, 1, 2]))
+    return fake_results.write_directory(tmp_path / "a", fake_results.make_config(seeds=[0, 1, 2]))
 
 
 def write_b(tmp_path, changes: dict | None = None, **options):
-    """Another experiment. changes: of its config; `options` are those of `fake_results.tables`."""
-    config = fake_results.config(seeds=[0, 1, 2], **(changes or {}))
-    return fake_results.directory(tmp_path / "b", config, **options)
+    """Another experiment. changes: of its config; `options` are those of `fake_results.make_tables`."""
+    config = fake_results.make_config(seeds=[0, 1, 2], **(changes or {}))
+    return fake_results.write_directory(tmp_path / "b", config, **options)
 
 
 def test_an_experiment_does_not_differ_from_itself(a):

@@ -14,10 +14,10 @@ from vitbench.analysis.selection import (
 
 
 def test_the_main_model_is_the_first_that_is_not_the_baseline():
-    assert main_model(fake_results.config()) == "vit"
-    assert main_model(fake_results.config(baseline={"model": "vit", "backends": ["jax"]})) == "resnet50v2"
+    assert main_model(fake_results.make_config()) == "vit"
+    assert main_model(fake_results.make_config(baseline={"model": "vit", "backends": ["jax"]})) == "resnet50v2"
     only_vit = {"vit": {"image_size": 24, "patch_size": 4}}
-    assert main_model(fake_results.config(models=only_vit, baseline=None)) == "vit"
+    assert main_model(fake_results.make_config(models=only_vit, baseline=None)) == "vit"
 
 
 def test_a_row_with_a_reason_against_comparing_it_is_not_comparable():
@@ -38,7 +38,7 @@ def test_a_row_with_a_reason_against_comparing_it_is_not_comparable():
     ],
 )
 def test_tuned_and_the_first_precision_are_preferred(rows, expected):
-    config = fake_results.config(precisions=["float32", "mixed_bfloat16"])
+    config = fake_results.make_config(precisions=["float32", "mixed_bfloat16"])
     assert main_execution(pd.DataFrame(rows, columns=["execution", "precision"]), config) == expected
 
 
@@ -52,4 +52,6 @@ def test_tuned_and_the_first_precision_are_preferred(rows, expected):
     ],
 )
 def test_the_batch_size_is_one_that_most_backends_have(rows, expected):
-    assert main_batch_size(pd.DataFrame(rows, columns=["backend", "batch_size"]), fake_results.config()) == expected
+    assert (
+        main_batch_size(pd.DataFrame(rows, columns=["backend", "batch_size"]), fake_results.make_config()) == expected
+    )

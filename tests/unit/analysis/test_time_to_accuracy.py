@@ -64,7 +64,7 @@ def test_diverged_runs_are_left_out():
 
 
 def test_every_configuration_has_a_row():
-    tables = fake_results.tables(fake_results.config())
+    tables = fake_results.make_tables(fake_results.make_config())
     timed = add_wall_seconds(tables["epochs"], tables["runs"])
     assert len(timed) == len(tables["epochs"])
     times = time_to_target(timed, target_accuracies(timed, None))
@@ -73,6 +73,6 @@ def test_every_configuration_has_a_row():
 
 
 def test_without_epochs_there_are_no_rows():
-    tables = fake_results.tables(fake_results.config(), missing=["jax", "torch", "tensorflow"])
+    tables = fake_results.make_tables(fake_results.make_config(), missing=["jax", "torch", "tensorflow"])
     timed = add_wall_seconds(tables["epochs"], tables["runs"])
     assert time_to_target(timed, target_accuracies(timed, None)).empty

@@ -24,12 +24,12 @@ NAMES = ("a", "b")
 
 @pytest.fixture
 def a(tmp_path):
-    return fake_results.directory(tmp_path / "a", fake_results.config(seeds=[0, 1, 2]))
+    return fake_results.write_directory(tmp_path / "a", fake_results.make_config(seeds=[0, 1, 2]))
 
 
 @pytest.fixture
 def b(tmp_path):
-    return fake_results.directory(tmp_path / "b", fake_results.config(seeds=[0, 1, 2]))
+    return fake_results.write_directory(tmp_path / "b", fake_results.make_config(seeds=[0, 1, 2]))
 
 
 def compare(a, b) -> list[str]:
@@ -63,7 +63,7 @@ def test_equal_experiments_differ_in_nothing(a):
 
 def test_only_a_detected_difference_of_speed_is_stated(a, tmp_path):
     speeds = fake_results.SPEEDS | {"torch": 2 * fake_results.SPEEDS["torch"]}
-    b = fake_results.directory(tmp_path / "b", fake_results.config(seeds=[0, 1, 2]), speeds=speeds)
+    b = fake_results.write_directory(tmp_path / "b", fake_results.make_config(seeds=[0, 1, 2]), speeds=speeds)
     main_speeds, all_speeds, *_ = compare(a, b)
     assert (
         "training of vit is 2.0 × as fast on torch and equally fast on jax and tensorflow; inference is" in main_speeds

@@ -37,8 +37,8 @@ def project(wheel, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     site = folder / "site"
     subprocess.run([*PIP, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
-    settings = fake_results.config(seeds=range(15), training={"epochs": 100})
-    results = fake_results.directory(folder / "results", settings)
+    settings = fake_results.make_config(seeds=range(15), training={"epochs": 100})
+    results = fake_results.write_directory(folder / "results", settings)
     (folder / "config.json").write_text(settings.model_dump_json())
     environment = os.environ | {"PYTHONPATH": str(site)}
 

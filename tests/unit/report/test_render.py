@@ -41,8 +41,8 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory) -> Path:
-    settings = fake_results.config(title=f"Made up {SCRIPT}")
-    root = fake_results.directory(
+    settings = fake_results.make_config(title=f"Made up {SCRIPT}")
+    root = fake_results.write_directory(
         tmp_path_factory.mktemp("results"), settings, class_name=SCRIPT, failed=[("torch", 1)], gated=["tensorflow"]
     )
     report.run(Results(root))
@@ -130,7 +130,7 @@ def test_the_executed_notebook_holds_only_results_and_no_paths_of_this_machine(r
 
 
 def test_an_experiment_without_a_single_measurement_has_a_report(tmp_path):
-    root = fake_results.directory(tmp_path, fake_results.config(), missing=["jax", "torch", "tensorflow"])
+    root = fake_results.write_directory(tmp_path, fake_results.make_config(), missing=["jax", "torch", "tensorflow"])
     (root / "data" / "x_train.npy").unlink()
     report.run(Results(root))
     assert "No training run completed" in (root / "report.html").read_text()

@@ -29,9 +29,9 @@ def test_the_winner_need_not_be_the_first_backend():
 
 
 def test_training_and_inference_may_have_different_winners():
-    config = fake_results.config()
-    tables = fake_results.tables(config)
-    torch_wins = fake_results.tables(config, speeds={"jax": 100.0, "torch": 300.0, "tensorflow": 200.0})
+    config = fake_results.make_config()
+    tables = fake_results.make_tables(config)
+    torch_wins = fake_results.make_tables(config, speeds={"jax": 100.0, "torch": 300.0, "tensorflow": 200.0})
     inference = {"throughput": ("phase", "infer"), "comparisons": ("metric", "infer_images_per_second")}
     mixed = {
         name: pd.concat(
@@ -85,8 +85,8 @@ def test_a_backend_that_the_parity_gate_stopped_is_named_once():
 
 
 def test_a_backend_that_was_timed_although_it_failed_parity_is_left_out():
-    config = fake_results.config()
-    tables = fake_results.tables(config)
+    config = fake_results.make_config()
+    tables = fake_results.make_tables(config)
     for name in ("runs", "throughput"):
         failed = tables[name]["backend"] == "jax"
         tables[name]["error"] = tables[name]["error"].astype(object).mask(failed, "parity failed: logits differ")
@@ -112,8 +112,8 @@ def test_backends_are_grouped_by_the_reason_for_which_they_are_not_compared():
 
 
 def test_a_phase_may_lack_any_measurement():
-    config = fake_results.config()
-    tables = fake_results.tables(config)
+    config = fake_results.make_config()
+    tables = fake_results.make_tables(config)
     tables["throughput"] = tables["throughput"][tables["throughput"]["phase"] == "train"]
     answer, _, inference, *_ = summarize_tables(tables, config)
     assert answer.endswith("jax is the fastest backend for training vit; no backend was measured for inference.")
@@ -121,14 +121,14 @@ def test_a_phase_may_lack_any_measurement():
 
 
 def test_precisions_are_named_if_there_are_several():
-    config = fake_results.config(precisions=["float32", "mixed_bfloat16"])
+    config = fake_results.make_config(precisions=["float32", "mixed_bfloat16"])
     _, training, inference, *_ = summarize_fake_results(config)
     assert "(tuned, float32, batch size 64)" in training and "(tuned, float32," in inference
 
 
 def test_further_precisions_are_compared_with_the_first():
-    config = fake_results.config(precisions=["float32", "mixed_bfloat16"])
-    tables = fake_results.tables(config)
+    config = fake_results.make_config(precisions=["float32", "mixed_bfloat16"])
+    tables = fake_results.make_tables(config)
     throughput = tables["throughput"]
     reduced = throughput[throughput["backend"] != "tensorflow"].assign(precision="mixed_bfloat16")
     factor = reduced["backend"].map({"jax": 2.75, "torch": 0.5}) * reduced["phase"].map({"train": 1, "infer": 2})
@@ -141,8 +141,8 @@ def test_further_precisions_are_compared_with_the_first():
 
 
 def test_speeds_are_compared_at_a_batch_size_that_all_backends_have():
-    config = fake_results.config(throughput={"batch_sizes": [32, 128]})
-    tables = fake_results.tables(config)
+    config = fake_results.make_config(throughput={"batch_sizes": [32, 128]})
+    tables = fake_results.make_tables(config)
     throughput = tables["throughput"]
     missing = (throughput["backend"] == "torch") & (throughput["batch_size"] == 128)
     _, training, *_ = summarize_tables(tables | {"throughput": throughput[~missing]}, config)
@@ -151,5 +151,5 @@ def test_speeds_are_compared_at_a_batch_size_that_all_backends_have():
 
 
 def test_the_published_execution_mode_is_named_if_it_is_the_only_one():
-    config = fake_results.config(executions={"throughput": ["published"]})
+    config = fake_results.make_config(executions={"throughput": ["published"]})
     assert "(published, batch size" in summarize_fake_results(config)[1]

@@ -20,16 +20,16 @@ def test_nothing_completed():
 
 
 def test_several_devices_are_all_named():
-    config = fake_results.config()
-    tables = fake_results.tables(config)
+    config = fake_results.make_config()
+    tables = fake_results.make_tables(config)
     tables["runs"].loc[tables["runs"]["backend"] == "torch", "device"] = "Another CPU"
     answer, *_ = summarize_tables(tables, config)
     assert answer.startswith("On different devices (Made-up CPU @ 3.00 GHz; Another CPU)")
 
 
 def test_backends_are_listed_by_the_time_to_the_target_startup_included():
-    config = fake_results.config(report={"title": "x", "target_accuracy": 0.5})
-    tables = fake_results.tables(config)
+    config = fake_results.make_config(report={"title": "x", "target_accuracy": 0.5})
+    tables = fake_results.make_tables(config)
     runs = tables["runs"]
     runs["import_seconds"] = runs["import_seconds"].mask(runs["backend"] == "jax", 60.0)
     assert summarize_tables(tables, config)[-1] == (
@@ -39,8 +39,8 @@ def test_backends_are_listed_by_the_time_to_the_target_startup_included():
 
 
 def test_runs_that_missed_the_target_are_counted():
-    config = fake_results.config(report={"title": "x", "target_accuracy": 0.5})
-    tables = fake_results.tables(config)
+    config = fake_results.make_config(report={"title": "x", "target_accuracy": 0.5})
+    tables = fake_results.make_tables(config)
     epochs = tables["epochs"]
     late = (epochs["backend"] == "tensorflow") | ((epochs["backend"] == "jax") & (epochs["seed"] == 1))
     epochs["val_accuracy"] = epochs["val_accuracy"].mask(late, 0.4)
@@ -51,8 +51,8 @@ def test_runs_that_missed_the_target_are_counted():
 
 
 def test_a_diverged_run_does_not_lower_the_target():
-    config = fake_results.config()
-    tables = fake_results.tables(config)
+    config = fake_results.make_config()
+    tables = fake_results.make_tables(config)
     runs, epochs = tables["runs"], tables["epochs"]
     before = summarize_tables(tables, config)[-1]
     runs["status"] = runs["status"].mask((runs["backend"] == "jax") & (runs["seed"] == 1), "diverged")
@@ -64,19 +64,19 @@ def test_a_diverged_run_does_not_lower_the_target():
 
 
 def test_the_precision_is_named_if_there_are_several():
-    config = fake_results.config(precisions=["float32", "mixed_bfloat16"])
+    config = fake_results.make_config(precisions=["float32", "mixed_bfloat16"])
     *_, accuracy, time = summarize_fake_results(config)
     assert accuracy.startswith("Test accuracy in float32 is ") and "in float32, runs took" in time
 
 
 def test_the_baseline_may_have_backends_that_the_main_model_lacks():
     baseline = {"model": "resnet50v2", "backends": ["tensorflow"]}
-    accuracy = accuracy_of(summarize_fake_results(fake_results.config(backends=["jax"], baseline=baseline)))
+    accuracy = accuracy_of(summarize_fake_results(fake_results.make_config(backends=["jax"], baseline=baseline)))
     assert accuracy.endswith("There is no other backend to compare it with.")
 
 
 def test_one_seed_shows_no_difference_and_no_deviation():
-    accuracy = accuracy_of(summarize_fake_results(fake_results.config(seeds=[0])))
+    accuracy = accuracy_of(summarize_fake_results(fake_results.make_config(seeds=[0])))
     assert "±" not in accuracy
     assert accuracy.endswith("(1 seed each). One seed cannot show a difference between backends.")
 
@@ -94,8 +94,8 @@ def test_the_verdict_is_that_of_the_table(verdict, sentence):
 
 
 def test_a_negative_difference_names_the_other_backend_as_more_accurate():
-    config = fake_results.config()
-    tables = fake_results.tables(config, verdict="different")
+    config = fake_results.make_config()
+    tables = fake_results.make_tables(config, verdict="different")
     pairs = tables["comparisons"].head(1).assign(difference=-0.03, ci_low=-0.04, ci_high=-0.02)
     accuracy = accuracy_of(summarize_tables(tables | {"comparisons": pairs}, config))
     assert "torch is more accurate than jax by 0.030" in accuracy
@@ -103,8 +103,8 @@ def test_a_negative_difference_names_the_other_backend_as_more_accurate():
 
 
 def test_pairs_without_a_detected_difference_are_mentioned_beside_those_with_one():
-    config = fake_results.config()
-    tables = fake_results.tables(config)
+    config = fake_results.make_config()
+    tables = fake_results.make_tables(config)
     tables["comparisons"].loc[0, "verdict"] = "different"
     assert accuracy_of(summarize_tables(tables, config)).endswith(
         "jax is more accurate than torch by 0.021 (95 % CI 0.010 to 0.032), and no other difference between backends "
@@ -120,8 +120,8 @@ def test_unequal_numbers_of_seeds_follow_the_values():
 
 
 def test_comparisons_of_another_model_do_not_count():
-    config = fake_results.config()
-    tables = fake_results.tables(config)
+    config = fake_results.make_config()
+    tables = fake_results.make_tables(config)
     baseline = tables["comparisons"].assign(model="resnet50v2", verdict="different")
     accuracy = accuracy_of(summarize_tables(tables | {"comparisons": baseline}, config))
     assert "no difference in test accuracy between backends was detected" in accuracy

@@ -116,11 +116,12 @@ def _speed_phrases(throughput: pd.DataFrame, done: pd.DataFrame) -> list[str]:
     """The speeds for the text alternative, per model from fast to slow, then what did not complete."""
     order = ["model", "phase", "batch_size", "images_per_second"]
     phrases = [
-        f"{r.model} {r.phase} {r.backend} {r.execution} batch {r.batch_size:.0f}: {format_number(r.images_per_second)}"
-        for r in done.sort_values(order, ascending=[True, False, True, False]).itertuples()
+        f"{row.model} {PHASES[row.phase]} {row.backend} {row.execution} batch {row.batch_size:.0f}: "
+        f"{format_number(row.images_per_second)}"
+        for row in done.sort_values(order, ascending=[True, False, True, False]).itertuples()
     ]
     for row in throughput[throughput["status"] != "completed"].itertuples():
-        measurement = "" if pd.isna(row.batch_size) else f"{row.phase} batch {row.batch_size:.0f} "
+        measurement = "" if pd.isna(row.batch_size) else f"{PHASES[row.phase]} batch {row.batch_size:.0f} "
         phrases.append(f"{row.model} {measurement}{row.backend} {row.execution}: {row.status}")
     return phrases
 
@@ -182,7 +183,7 @@ def draw_ratios(speeds: pd.DataFrame, names: tuple[str, str], narrow: bool = Fal
     for position, row in enumerate(speeds.itertuples()):
         values = [getattr(row, key) for key in varying]
         words = [value if isinstance(value, str) else format_number(value) for value in values]
-        labels.append(" · ".join([row.model, row.backend, *words, row.phase]))
+        labels.append(" · ".join([row.model, row.backend, *words, PHASES[row.phase]]))
         if not pd.isna(row.ratio_ci_low):
             interval = [row.ratio_ci_low, row.ratio_ci_high]
             axes.plot(interval, [position, position], color=COLOURS.get(row.backend, MUTED), linewidth=1.6)

@@ -10,7 +10,7 @@ from vitbench.results.schema import FIGURES
 
 @pytest.fixture
 def loaded(tmp_path):
-    return load_results(fake_results.directory(tmp_path, fake_results.config()))
+    return load_results(fake_results.write_directory(tmp_path, fake_results.make_config()))
 
 
 def test_every_figure_of_the_schema_is_built_in_its_order(loaded):
@@ -21,7 +21,7 @@ def test_every_figure_of_the_schema_is_built_in_its_order(loaded):
 
 
 def test_missing_images_leave_a_figure_that_says_so(tmp_path):
-    root = fake_results.directory(tmp_path, fake_results.config())
+    root = fake_results.write_directory(tmp_path, fake_results.make_config())
     (root / "data" / "x_train.npy").unlink()
     figure = build_figures(load_results(root))["patches"]
     assert figure.caption == "No training image is available."

@@ -8,7 +8,7 @@ from vitbench.report.figures.images import draw_patches
 
 def test_patches_are_cut_from_the_image_at_the_models_size():
     image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    figure, alt = draw_patches(image, fake_results.config())
+    figure, alt = draw_patches(image, fake_results.make_config())
     resized, grid = (axes.images[0].get_array() for axes in figure.axes)
     assert resized.shape == (24, 24, 3)
     opaque = grid[..., 3] == 255
@@ -19,13 +19,13 @@ def test_patches_are_cut_from_the_image_at_the_models_size():
 
 
 def test_a_narrow_figure_stacks_the_panels():
-    figure, _ = draw_patches(np.zeros((8, 8, 3), np.uint8), fake_results.config(), narrow=True)
+    figure, _ = draw_patches(np.zeros((8, 8, 3), np.uint8), fake_results.make_config(), narrow=True)
     assert figure.axes[0].get_gridspec().get_geometry() == (2, 1)
 
 
 def test_a_figure_without_a_vit_or_an_image_says_so():
-    settings = fake_results.config(models={"vit": None})
+    settings = fake_results.make_config(models={"vit": None})
     _, alt = draw_patches(np.zeros((8, 8, 3), np.uint8), settings)
     assert alt == "No model of this experiment cuts images into patches."
-    _, alt = draw_patches(None, fake_results.config())
+    _, alt = draw_patches(None, fake_results.make_config())
     assert alt == "The images of this experiment are not stored with its results."
