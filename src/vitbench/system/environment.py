@@ -127,7 +127,7 @@ def _cpu_name() -> str:
 
 
 def _gpus() -> list[dict]:
-    """The NVIDIA GPUs that this process may use. A value that NVML lacks, such as the size of shared memory, is None."""
+    """The NVIDIA GPUs that this process may use. A value that NVML lacks, as for shared memory, is None."""
     import pynvml
 
     def read_or_none(read: Callable, *arguments):

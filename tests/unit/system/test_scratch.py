@@ -14,7 +14,7 @@ import pytest
 from vitbench.system.fingerprint import SOURCE
 from vitbench.system.scratch import PREFIX
 
-# A process that has claimed a GPU, with a subprocess that has a process of its own, such as a compiler.
+# A process that has claimed a GPU and waits for a subprocess.
 PARENT = """
 import os, subprocess, sys, time
 from pathlib import Path
@@ -123,7 +123,7 @@ def test_a_child_that_still_writes_after_its_parent_was_killed_leaves_nothing(te
     wait_until_empty(temporary)
 
 
-def test_a_process_that_ends_leaves_nothing(temporary):
+def test_a_process_that_ends_normally_leaves_nothing(temporary):
     run_python("from vitbench.system.scratch import scratch_folder as f; assert f() == f() and f().is_dir()", temporary)
     wait_until_empty(temporary)
 
@@ -166,8 +166,7 @@ def test_a_process_keeps_the_folders_of_running_processes_and_other_machines(tem
     wait_until_empty(temporary)
 
 
-def test_nothing_is_removed_that_cannot_be_locked(temporary):
-    """On a file system without locks, a folder may belong to a running process."""
+def test_on_a_file_system_without_locks_a_process_removes_only_its_own_folder(temporary):
     folder = temporary / f"{PREFIX}in-use"
     folder.mkdir()
     without_locks = (
