@@ -63,7 +63,7 @@ def test_the_quantities_of_the_native_model_are_an_execution(monkeypatch):
 @pytest.mark.parametrize(
     ("difference", "summary"),
     [
-        (5e-5, "passed, 2 comparisons; the closest, losses, used 0.5 of its tolerance"),
+        (5e-5, "passed, 2 comparisons; the closest, losses, used 0.500 of its tolerance"),
         (
             1e-3,
             "FAILED, 1 of 2 comparisons; losses (tuned), compared with jax, differs by 0.001 of the largest value; "

@@ -67,7 +67,7 @@ def test_the_native_model_passes_or_fails_on_its_own(write_verdict):
 def test_an_error_of_the_native_model_stops_only_that(write_verdict):
     results = write_verdict(row("tuned", 0), native_error="ValueError: no such shape")
     assert check_gate(CONFIG, results, TUNED) is None
-    with pytest.raises(GatedError, match="^parity could not be computed: ValueError: no such shape$"):
+    with pytest.raises(GatedError, match=r"^parity could not be computed: ValueError: no such shape$"):
         check_gate(CONFIG, results, NATIVE)
 
 
@@ -79,5 +79,5 @@ def test_a_backend_whose_parity_could_not_be_computed_is_stopped(tmp_path):
     with np.load(results.parity_quantities("vit", "torch")) as quantities:
         assert quantities.files == []
     for job in (TUNED, NATIVE):
-        with pytest.raises(GatedError, match="^parity could not be computed: RuntimeError: no driver$"):
+        with pytest.raises(GatedError, match=r"^parity could not be computed: RuntimeError: no driver$"):
             check_gate(CONFIG, results, job)

@@ -15,6 +15,7 @@ from vitbench.parity.reference import (
 )
 
 RANDOM = np.random.default_rng(0)
+NORMALIZATION = {"mean": [120.0, 118.0, 110.0], "variance": [4000.0, 3900.0, 4100.0]}
 
 
 def test_gelu_weighs_its_input_by_the_normal_distribution():
@@ -46,11 +47,9 @@ def test_a_direction_depends_only_on_path_and_shape():
 
 def test_the_slope_is_the_product_of_gradients_and_directions():
     gradients = {"gradient/a": RANDOM.normal(size=(2, 3)), "gradient/b": RANDOM.normal(size=4), "logits": np.ones(9)}
-    expected = sum((gradients[f"gradient/{name}"] * random_direction(name, shape)).sum() for name, shape in SHAPES)
-    assert directional_slope(gradients) == pytest.approx([expected])
-
-
-SHAPES = (("a", (2, 3)), ("b", (4,)))
+    shapes = {"a": (2, 3), "b": (4,)}
+    products = [gradients[f"gradient/{name}"] * random_direction(name, shape) for name, shape in shapes.items()]
+    assert directional_slope(gradients) == pytest.approx([sum(product.sum() for product in products)])
 
 
 def linear_vit() -> tuple[ViT, dict[str, np.ndarray]]:
@@ -66,9 +65,6 @@ def linear_vit() -> tuple[ViT, dict[str, np.ndarray]]:
         "logits/bias": RANDOM.normal(size=3),
     }
     return p, weights
-
-
-NORMALIZATION = {"mean": [120.0, 118.0, 110.0], "variance": [4000.0, 3900.0, 4100.0]}
 
 
 def test_the_slope_agrees_with_the_exact_derivative():
