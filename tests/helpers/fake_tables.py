@@ -33,7 +33,8 @@ def make_tables(
 
     failed: runs that failed, as (backend, seed). gated, missing: backends that failed parity, or have no rows at all.
     speeds: images per second of tuned training. too_large: batch sizes that ran out of memory, as (backend, batch
-    size). verdict: that of every comparison of accuracies. scatter: relative half-range of the speeds of a measurement's blocks.
+    size). verdict: that of every comparison of accuracies. scatter: relative half-range of the speeds of the blocks of a
+    measurement.
     """
     random = np.random.default_rng(0)
     rows: dict[str, list[Row]] = {name: [] for name in COLUMNS}

@@ -57,6 +57,12 @@ def test_the_tolerance_of_gradients_is_at_least_a_multiple_of_the_effect_of_roun
     assert losses["tolerance"] == TOLERANCES.losses and not losses["passed"]
 
 
+def test_the_slope_is_compared_relative_to_the_length_of_the_gradient():
+    computed = {"gradient/kernel": np.array([3.0, 4.0]), "slope": np.array([1e-3])}
+    (row,) = compare_quantities(computed, {"slope": np.array([0.0])}, TOLERANCES)
+    assert row["max_rel_difference"] == pytest.approx(1e-3 / 5)
+
+
 def test_the_worst_row_is_described_in_words():
     rows = compare_quantities(
         {"gradient/a": LARGE, "logits": LARGE + 4}, {"gradient/a": LARGE, "logits": LARGE}, TOLERANCES

@@ -4,8 +4,7 @@ from vitbench.config.schema import Config
 from vitbench.formatting import format_duration
 from vitbench.measure.breakdown import COMPARED_BLOCKS
 from vitbench.results.paths import Results
-from vitbench.steps import estimate
-from vitbench.steps.estimate import FURTHER_BLOCKS, estimate_cost
+from vitbench.steps.estimate import FURTHER_BLOCKS, estimate_cost, list_missing_samples, run
 from vitbench.system.files import write_json
 
 CONFIG = Config.model_validate(
@@ -23,60 +22,68 @@ CONFIG = Config.model_validate(
 
 
 def sample(model: str, backend: str, **changes) -> dict:
-    return {
-        **{"model": model, "backend": backend, "settings": CONFIG.relevant_settings("sample", model), "batch_size": 50},
-        **{
-            "startup_seconds": 20.0,
-            "first_step_seconds": 15.0,
-            "step_seconds": 2.0,
-            "inference_images_per_second": 100.0,
-        },
-        **{"train_images": 420, "validation_images": 50, "test_images": 300},
-        **{"peak_host_memory_bytes": 2_500_000_000, "peak_device_memory_bytes": None},
-        **{"device": {"type": "cpu", "name": None}, **changes},
+    values = {
+        "model": model,
+        "backend": backend,
+        "settings": CONFIG.relevant_settings("sample", model),
+        "batch_size": 50,
+        "startup_seconds": 20.0,
+        "first_step_seconds": 15.0,
+        "step_seconds": 2.0,
+        "inference_images_per_second": 100.0,
+        "train_images": 420,
+        "validation_images": 50,
+        "test_images": 300,
+        "peak_host_memory_bytes": 2_500_000_000,
+        "peak_device_memory_bytes": None,
+        "device": {"type": "cpu", "name": None},
     }
+    return values | changes
 
 
-def test_an_epoch_is_its_steps_and_its_validation():
-    found = estimate_cost(CONFIG, sample("vit", "jax"))
-    assert found.epoch_seconds == 9 * 2.0 + 50 / 100  # 420 images are 9 steps, the last one smaller
+def test_an_epoch_costs_its_steps_and_its_validation():
+    estimate = estimate_cost(CONFIG, sample("vit", "jax"))
+    assert estimate.epoch_seconds == 9 * 2.0 + 50 / 100  # 420 images are 9 steps, the last of which is smaller
 
 
-def test_a_run_is_its_start_its_epochs_and_its_test():
-    found = estimate_cost(CONFIG, sample("vit", "jax"))
-    assert found.run_seconds == 20 + 10 * 18.5 + 300 / 100
-    assert found.runs == 2
+def test_a_run_costs_its_startup_its_epochs_and_its_test():
+    estimate = estimate_cost(CONFIG, sample("vit", "jax"))
+    assert estimate.run_seconds == 20 + 10 * 18.5 + 300 / 100
+    assert estimate.runs == 2
 
 
-def test_all_of_it_counts_seeds_executions_tuning_and_throughput():
-    found = estimate_cost(CONFIG, sample("vit", "jax"))
-    train, infer = (2 * 4 + (3 + 11) * 5) * 2.0, (2 * 4 + 3 * 10) * 0.5  # ten training steps would last too long
-    assert found.total_seconds == pytest.approx(2 * found.run_seconds + 30 + 2 * (20 + 15 + train + infer))
+def test_the_total_includes_seeds_executions_tuning_and_throughput():
+    estimate = estimate_cost(CONFIG, sample("vit", "jax"))
+    train, infer = (
+        (2 * 4 + (3 + 11) * 5) * 2.0,
+        (2 * 4 + 3 * 10) * 0.5,
+    )  # a block holds ten training steps or one of 10 s
+    assert estimate.total_seconds == pytest.approx(2 * estimate.run_seconds + 30 + 2 * (20 + 15 + train + infer))
     assert FURTHER_BLOCKS == 3 * COMPARED_BLOCKS + 2
 
 
-def test_the_devices_memory_counts_where_there_is_one():
+def test_memory_is_that_of_the_device_if_there_is_one():
     assert estimate_cost(CONFIG, sample("vit", "jax")).memory_bytes == 2_500_000_000
     assert estimate_cost(CONFIG, sample("vit", "jax", peak_device_memory_bytes=7)).memory_bytes == 7
 
 
-def test_a_sample_made_with_other_settings_does_not_count(tmp_path):
+def test_a_sample_with_other_settings_counts_as_missing(tmp_path):
     results = Results(tmp_path)
-    assert estimate.list_missing_samples(CONFIG, results) == [("vit", "jax"), ("vit", "torch")]
+    assert list_missing_samples(CONFIG, results) == [("vit", "jax"), ("vit", "torch")]
     write_json(results.sample("vit", "jax"), sample("vit", "jax"))
-    write_json(results.sample("vit", "torch"), sample("vit", "torch", settings="others"))
-    assert estimate.list_missing_samples(CONFIG, results) == [("vit", "torch")]
+    write_json(results.sample("vit", "torch"), sample("vit", "torch", settings="other"))
+    assert list_missing_samples(CONFIG, results) == [("vit", "torch")]
 
 
-def test_the_table_names_each_contestant_and_the_total(tmp_path, capsys):
+def test_the_table_has_each_backend_and_the_total(tmp_path, capsys):
     results = Results(tmp_path)
     for backend in ("jax", "torch"):
         write_json(results.sample("vit", backend), sample("vit", backend))
-    estimate.run(CONFIG, results)
-    shown = capsys.readouterr().out
-    assert all(word in shown for word in ("jax", "torch", "18.5", "15.0", "2.5", "the CPU"))
+    run(CONFIG, results)
+    output = capsys.readouterr().out
+    assert all(word in output for word in ("jax", "torch", "18.5", "15.0", "2.5", "the CPU"))
     total = sum(estimate_cost(CONFIG, sample("vit", b)).total_seconds for b in ("jax", "torch"))
-    assert f"About {format_duration(total)} in total" in shown
+    assert f"About {format_duration(total)} in total" in output
 
 
 @pytest.mark.parametrize(

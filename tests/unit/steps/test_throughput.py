@@ -7,13 +7,13 @@ ROW = {"images_per_second": 2.0, "achieved_flops_per_second": 24.0}
 MEASURED = {"status": "measured", "row": ROW, "device_peak_flops_per_second": 120.0, "environment": {}}
 
 
-def test_a_row_is_completed_by_what_is_known_of_the_process_that_made_it():
+def test_a_measured_row_gets_the_peak_of_its_process_and_the_utilisation():
     row = build_row(MEASURED, 60, "jax")
     assert row["status"] == "completed" and row["images_per_second"] == 2.0
     assert row["mfu"] == 0.2 and row["device_peak_flops_per_second"] == 120.0
 
 
-def test_without_operations_there_is_no_utilisation():
+def test_without_a_flop_count_there_is_no_utilisation():
     row = build_row(MEASURED | {"row": ROW | {"achieved_flops_per_second": None}}, 60, "jax")
     assert row["mfu"] is None and row["device_peak_flops_per_second"] == 120.0
 
@@ -36,15 +36,15 @@ def test_without_operations_there_is_no_utilisation():
         ("tensorflow", KILLED),
     ],
 )
-def test_a_process_without_memory_is_a_row_that_is_out_of_memory(backend, error):
+def test_a_process_that_runs_out_of_memory_is_a_row_with_that_status(backend, error):
     assert build_row({"status": "failed", "error": error}, 60, backend) == {"status": "out_of_memory", "error": error}
 
 
-def test_another_end_is_a_failure_with_its_reason():
+def test_another_error_is_a_failure_with_its_reason():
     failed = {"status": "failed", "error": "ValueError: no such shape"}
     assert build_row(failed, 60, "jax") == failed
 
 
-def test_one_that_hangs_is_a_failure_that_names_the_limit():
+def test_a_process_that_hangs_is_a_failure_that_names_the_limit():
     row = build_row({"status": "abandoned"}, 60, "jax")
     assert row["status"] == "failed" and "throughput.limit_seconds, 60 s" in row["error"]

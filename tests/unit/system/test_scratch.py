@@ -113,7 +113,8 @@ def test_a_child_that_still_writes_after_its_parent_was_killed_leaves_nothing(te
     writer = (
         "import subprocess, sys; from vitbench.system.scratch import scratch_folder; "
         "command = 'for i in $(seq 50); do mkdir -p $0/$i; sleep 0.01; done'; "
-        "subprocess.Popen(['sh', '-c', command, str(scratch_folder())]); print(flush=True); import time; time.sleep(600)"
+        "subprocess.Popen(['sh', '-c', command, str(scratch_folder())]); print(flush=True); "
+        "import time; time.sleep(600)"
     )
     command = [sys.executable, "-c", writer]
     process = subprocess.Popen(command, env=environment(temporary), stdout=subprocess.PIPE)
