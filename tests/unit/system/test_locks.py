@@ -11,6 +11,7 @@ import pytest
 
 from vitbench.system.fingerprint import SOURCE
 from vitbench.system.locks import hold_one_of
+import itertools
 
 JOB = """
 import os, sys, time
@@ -44,7 +45,7 @@ def wait_for_claims(jobs: list[subprocess.Popen]) -> dict[str, list[tuple[float,
 
 def assert_one_at_a_time(claims: list[tuple[float, float]]) -> None:
     claims = sorted(claims)
-    for (_, ended), (started, _) in zip(claims, claims[1:], strict=False):
+    for (_, ended), (started, _) in itertools.pairwise(claims):
         assert started >= ended
 
 
