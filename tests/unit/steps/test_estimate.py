@@ -54,10 +54,8 @@ def test_a_run_costs_its_startup_its_epochs_and_its_test():
 
 def test_the_total_includes_seeds_executions_tuning_and_throughput():
     estimate = estimate_cost(CONFIG, sample("vit", "jax"))
-    train, infer = (
-        (2 * 4 + (3 + 11) * 5) * 2.0,
-        (2 * 4 + 3 * 10) * 0.5,
-    )  # a block holds ten training steps or one of 10 s
+    train = (2 * 4 + (3 + 11) * 5) * 2.0  # ten training steps would exceed the longest block, so a block has five
+    infer = (2 * 4 + 3 * 10) * 0.5
     assert estimate.total_seconds == pytest.approx(2 * estimate.run_seconds + 30 + 2 * (20 + 15 + train + infer))
     assert FURTHER_BLOCKS == 3 * COMPARED_BLOCKS + 2
 
