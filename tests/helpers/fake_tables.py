@@ -32,9 +32,10 @@ def make_tables(
     """Every table of an experiment with `config`, by name.
 
     failed: runs that failed, as (backend, seed). gated, missing: backends that failed parity, or have no rows at all.
-    speeds: images per second of tuned training. too_large: batch sizes that ran out of memory, as (backend, batch
-    size). verdict: that of every comparison of accuracies. scatter: relative half-range of the speeds of the blocks of a
-    measurement.
+    speeds: images per second of tuned training, by backend.
+    too_large: batch sizes for which memory ran out, as (backend, batch size).
+    verdict: that of every comparison of accuracies.
+    scatter: half the range of the blocks' speeds within a measurement, relative to its speed.
     """
     random = np.random.default_rng(0)
     rows: dict[str, list[Row]] = {name: [] for name in COLUMNS}
