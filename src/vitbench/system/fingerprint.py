@@ -46,21 +46,22 @@ def find_module(name: str, source: Path = SOURCE) -> Path | None:
 def _import_closure(modules: Iterable[str], source: Path) -> dict[str, str]:
     """The normalised code of `modules` and of every module that they import and `find_module` finds, by name."""
     code: dict[str, str] = {}
-    waiting = list(modules)
+    names, waiting = set(modules), list(modules)
     while waiting:
         module = waiting.pop()
-        if module not in code and (path := find_module(module, source)):
+        if path := find_module(module, source):
             code[module], imported = _parse_module(module, path.name == "__init__.py", path.read_text())
-            waiting += imported
+            waiting += imported - names
+            names |= imported
     return code
 
 
 @cache
-def _parse_module(name: str, is_package: bool, text: str) -> tuple[str, list[str]]:
+def _parse_module(name: str, is_package: bool, text: str) -> tuple[str, set[str]]:
     """The normalised code of a module, and what it imports: names of modules, or of objects in modules."""
     tree = ast.parse(text)
     package = name if is_package else name.rpartition(".")[0]
-    imported = []
+    imported = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:]
@@ -68,13 +69,13 @@ def _parse_module(name: str, is_package: bool, text: str) -> tuple[str, list[str
             # A rule compares the values of config keys as settings. Their defaults and descriptions compute nothing.
             node.body = [item for item in node.body if not isinstance(item, ast.AnnAssign)]
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and LAZY_IMPORT.match(node.value):
-            imported.append(node.value.partition(":")[0])
+            imported.add(node.value.partition(":")[0])
         if isinstance(node, ast.Import):
-            imported += [alias.name for alias in node.names]
+            imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             origin = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            imported += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
-    return _serialize(tree), [module for module in imported if module != "vitbench"]
+            imported |= {origin, *(f"{origin}.{alias.name}" for alias in node.names)}
+    return _serialize(tree), imported - {"vitbench"}
 
 
 def _serialize(node: object) -> str:

@@ -13,7 +13,7 @@ MEASURING_STEPS = ("data", "init", "sample", "tune", "parity", "train", "through
 
 @pytest.fixture
 def package(tmp_path, monkeypatch) -> Path:
-    """A package vitbench whose step train imports one of two modules, and a user's package in the working folder."""
+    """A package vitbench whose step train imports one of two modules, and a user's package, in the working folder."""
     files = {
         "vitbench/steps/__init__.py": "",
         "vitbench/steps/train.py": '"""Trains."""\nfrom vitbench import model\n\nRATE = 1\n',
@@ -32,8 +32,8 @@ def package(tmp_path, monkeypatch) -> Path:
 @pytest.mark.parametrize(
     ("file", "text"),
     [
-        ("vitbench/steps/train.py", '"""Says more."""\nfrom vitbench import model\n\n\nRATE = 1  # a remark\n'),
-        ("vitbench/model.py", "def f(x):\n    '''Twice.'''\n    return (2\n            * x)\n"),
+        ("vitbench/steps/train.py", '"""Trains a model."""\nfrom vitbench import model\n\n\nRATE = 1  # per step\n'),
+        ("vitbench/model.py", "def f(x):\n    '''Multiplies by two.'''\n    return (2\n            * x)\n"),
         ("vitbench/figures.py", "COLOUR = 2\n"),
     ],
 )
@@ -87,49 +87,61 @@ def imported_by_measuring_steps() -> list[str]:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
+    """A folder with a copy of the package, whose files a test may change for a moment."""
     folder = tmp_path_factory.mktemp("copy")
-    shutil.copytree(SOURCE / "vitbench", folder / "vitbench")
+    shutil.copytree(SOURCE / "vitbench", folder / "vitbench", ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 
-def step_fingerprints(source: Path, steps=MEASURING_STEPS) -> dict[str, str]:
-    return {step: fingerprint(f"vitbench.steps.{step}", source=source) for step in steps}
+def step_fingerprints(source: Path) -> dict[str, str]:
+    return {step: fingerprint(f"vitbench.steps.{step}", source=source) for step in MEASURING_STEPS}
+
+
+@pytest.fixture(scope="module")
+def fingerprints(copy) -> dict[str, str]:
+    """The fingerprint of each measuring step while nothing is changed."""
+    return step_fingerprints(copy)
+
+
+@pytest.fixture(scope="module")
+def sources(copy) -> dict[str, set[str]]:
+    """The source files of each measuring step."""
+    return {step: set(source_files(f"vitbench.steps.{step}", source=copy)) for step in MEASURING_STEPS}
+
+
+def fingerprints_after(module: Path, text: str) -> dict[str, str]:
+    """The fingerprints of the steps while the copied module has another text."""
+    original = module.read_text()
+    module.write_text(text)
+    try:
+        return step_fingerprints(next(folder.parent for folder in module.parents if folder.name == "vitbench"))
+    finally:
+        module.write_text(original)
 
 
 @pytest.mark.parametrize("file", imported_by_measuring_steps())
-def test_a_changed_module_changes_the_fingerprint_of_every_step_that_imports_it(copy, file):
-    importing = [s for s in MEASURING_STEPS if str(SOURCE / file) in source_files(f"vitbench.steps.{s}")]
-    before, module = step_fingerprints(copy), copy / file
-    text = module.read_text()
-    module.write_text(text + "\nADDED = 7\n")
-    after = step_fingerprints(copy)
-    module.write_text(text)
-    changed = {step for step in MEASURING_STEPS if after[step] != before[step]}
+def test_a_changed_module_changes_the_fingerprint_of_every_step_that_imports_it(copy, fingerprints, sources, file):
+    after = fingerprints_after(copy / file, (copy / file).read_text() + "\nADDED = 7\n")
+    changed = {step for step in MEASURING_STEPS if after[step] != fingerprints[step]}
+    importing = {step for step in MEASURING_STEPS if str(copy / file) in sources[step]}
     name = file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-    assert changed == (set() if name in EXCLUDED else set(importing))
+    assert importing and changed == (set() if name in EXCLUDED else importing)
 
 
-def replace_text(module: Path, old: str, new: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The fingerprints of the steps before and after `old` is replaced by `new` in the copied module."""
-    source, text = module.parents[2], module.read_text()
-    assert old in text
-    before = step_fingerprints(source)
-    module.write_text(text.replace(old, new))
-    after = step_fingerprints(source)
-    module.write_text(text)
-    return before, after
-
-
-def test_the_width_of_an_attention_head_is_part_of_the_fingerprint(copy):
+def test_the_width_of_an_attention_head_is_part_of_the_fingerprint(copy, fingerprints):
     models = copy / "vitbench" / "config" / "models.py"
-    before, after = replace_text(models, "return self.projection_dim // self.num_heads if", "return 7 if")
+    old = "return self.projection_dim // self.num_heads if"
+    assert old in models.read_text()
+    after = fingerprints_after(models, models.read_text().replace(old, "return 7 if"))
     steps = ("tune", "parity", "train", "throughput")
-    assert [step for step in steps if after[step] == before[step]] == []
+    assert [step for step in steps if after[step] == fingerprints[step]] == []
 
 
-def test_the_description_of_a_config_key_is_not_part_of_the_fingerprint(copy):
-    before, after = replace_text(copy / "vitbench" / "config" / "models.py", "Number of transformer blocks.", "Blocks.")
-    assert after == before
+def test_the_description_of_a_config_key_is_not_part_of_the_fingerprint(copy, fingerprints):
+    models = copy / "vitbench" / "config" / "models.py"
+    old = "Number of transformer blocks."
+    assert old in models.read_text()
+    assert fingerprints_after(models, models.read_text().replace(old, "Blocks.")) == fingerprints
 
 
 @pytest.mark.parametrize("name", sorted(EXCLUDED))
@@ -137,28 +149,28 @@ def test_an_excluded_module_returns_nothing_that_a_result_is_computed_from(name)
     """Its public functions and methods return nothing, a path or text."""
     tree = ast.parse((SOURCE / name.replace(".", "/")).with_suffix(".py").read_text())
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name[0] != "_"]
-    harmless = {"None", "Iterator[None]", "Iterator[Path]", "Path | None", "str", "list[str]"}
+    harmless = {"None", "Iterator[None]", "Iterator[Path]", "Path", "Path | None", "str", "list[str]"}
     assert functions and [node.name for node in functions if node.returns is None] == []
     assert {ast.unparse(node.returns) for node in functions if node.returns} <= harmless
 
 
-def other_pythons() -> list[str]:
+def installed_pythons() -> list[str]:
     names = [f"python3.{minor}" for minor in range(11, 16)]
     folders = [*os.environ["PATH"].split(os.pathsep), *map(str, Path.home().glob(".pyenv/versions/*/bin"))]
-    found = {}
+    programs: dict[str, str] = {}
     for name in names:
         for folder in folders:
             if "shims" not in folder and (path := shutil.which(name, path=folder)):
-                found.setdefault(name, path)
-    return list(found.values())
+                programs.setdefault(name, path)
+    return list(programs.values())
 
 
-@pytest.mark.skipif(len(other_pythons()) < 2, reason="only one version of Python is installed")
+@pytest.mark.skipif(len(installed_pythons()) < 2, reason="only one version of Python is installed")
 def test_every_version_of_python_computes_the_same_fingerprint():
     line = "from vitbench.system.fingerprint import fingerprint; print(fingerprint('vitbench.steps.train'))"
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
     digests = set()
-    for python in other_pythons():
+    for python in installed_pythons():
         ran = subprocess.run([python, "-c", line], env=environment, capture_output=True, text=True, timeout=60)
         assert ran.returncode == 0, ran.stderr
         digests.add(ran.stdout)

@@ -5,13 +5,13 @@ import os
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from vitbench.system.fingerprint import SOURCE
 from vitbench.system.locks import hold_one_of
-import itertools
 
 JOB = """
 import os, sys, time
@@ -45,7 +45,7 @@ def wait_for_claims(jobs: list[subprocess.Popen]) -> dict[str, list[tuple[float,
 
 def assert_one_at_a_time(claims: list[tuple[float, float]]) -> None:
     claims = sorted(claims)
-    for (_, ended), (started, _) in itertools.pairwise(claims):
+    for (_, ended), (started, _) in pairwise(claims):
         assert started >= ended
 
 
