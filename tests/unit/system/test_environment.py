@@ -1,38 +1,68 @@
+import subprocess
+import sys
+
+import pytest
+
 from vitbench.system import environment
 from vitbench.system.environment import collect_environment, describe_machine
+from vitbench.system.fingerprint import SOURCE
 from vitbench.system.times import process_times
 
 
-def test_the_record_of_this_machine_is_complete():
-    found = collect_environment()
-    assert found["device"] and found["python_version"].startswith("3.")
-    assert found["memory_bytes"] > 2**30 and found["cpu"]["logical_cores"] >= 1
-    assert found["packages"]["keras"] == "3.15.1"
+class NVMLError(Exception):
+    """Stands in for the exception that NVML raises."""
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A machine whose only GPU shares the memory of the host, so that NVML does not know its size."""
+
+    def fail(*_):
+        raise NVMLError
+
+    monkeypatch.setattr("pynvml.NVMLError", NVMLError)
+    monkeypatch.setattr("pynvml.nvmlDeviceGetName", lambda handle: "NVIDIA GB10", raising=False)
+    monkeypatch.setattr("pynvml.nvmlDeviceGetMemoryInfo", fail)
+    monkeypatch.setattr("pynvml.nvmlSystemGetDriverVersion", lambda: "580.95")
+    monkeypatch.setattr("vitbench.system.environment.nvml_handles", lambda: [object()])
+
+
+def test_the_environment_describes_this_machine_and_process():
+    record = collect_environment()
+    assert record["device"] and record["python_version"].startswith("3.")
+    assert record["memory_bytes"] > 2**30 and record["cpu"]["logical_cores"] >= 1
+    assert record["packages"]["keras"] == "3.15.1"
     times = process_times()
     assert times["started_at"] < times["finished_at"] and times["total_seconds"] > 0
     assert environment.peak_host_memory_bytes() > 2**20
 
 
-class Silent(Exception):
-    """In place of what NVML raises."""
-
-
-def test_a_gpu_of_which_nvml_tells_little_is_recorded_all_the_same(monkeypatch):
-    def refuses(*_):
-        raise Silent
-
-    monkeypatch.setattr("pynvml.NVMLError", Silent)
-    monkeypatch.setattr("pynvml.nvmlDeviceGetName", lambda handle: "NVIDIA GB10", raising=False)
-    monkeypatch.setattr("pynvml.nvmlDeviceGetMemoryInfo", refuses)
-    monkeypatch.setattr("pynvml.nvmlSystemGetDriverVersion", lambda: "580.95")
-    monkeypatch.setattr("vitbench.system.environment.nvml_handles", lambda: [object()])
+def test_a_value_that_nvml_lacks_is_null(gpu):
     assert collect_environment()["gpus"] == [{"name": "NVIDIA GB10", "memory_bytes": None, "driver": "580.95"}]
 
 
-def test_the_device_is_the_one_that_is_computed_on(monkeypatch):
-    cpu = describe_machine()["device"]
-    assert describe_machine({"type": "gpu", "name": "NVIDIA H200"})["device"] == "NVIDIA H200"  # without NVML
-    monkeypatch.setattr("vitbench.system.environment._gpus", lambda: [{"name": "NVIDIA H200"}])
-    assert describe_machine()["device"] == "NVIDIA H200"
-    assert describe_machine({"type": "gpu", "name": None})["device"] == "NVIDIA H200"
-    assert describe_machine({"type": "cpu", "name": None})["device"] == cpu  # beside a GPU
+def test_a_machine_is_described_by_the_device_that_computes(gpu, monkeypatch):
+    assert describe_machine({"type": "gpu", "name": "NVIDIA H200"})["device"] == "NVIDIA H200"  # as the backend says
+    assert describe_machine({"type": "gpu", "name": None})["device"] == "NVIDIA GB10"
+    assert describe_machine()["device"] == "NVIDIA GB10"
+    on_cpu = describe_machine({"type": "cpu", "name": None})["device"]
+    monkeypatch.setattr("vitbench.system.environment.nvml_handles", list)
+    assert on_cpu == describe_machine()["device"] != "NVIDIA GB10"
+
+
+def test_variables_of_the_frameworks_are_recorded_and_others_are_not(monkeypatch):
+    recorded = {"XLA_FLAGS": "", "TF_ENABLE_ONEDNN_OPTS": "0", "TORCH_LOGS": "dynamo", "SLURM_JOB_ID": "12"}
+    unrecorded = {"TF_TOKEN_app": "secret", "TORCHINDUCTOR_CACHE_DIR": "/tmp/x", "SLURM_JOB_USER": "me"}
+    for name, value in (recorded | unrecorded).items():
+        monkeypatch.setenv(name, value)
+    variables = collect_environment()["variables"]
+    assert recorded.items() <= variables.items() and not unrecorded.keys() & variables.keys()
+
+
+def test_the_package_records_the_start_of_the_process_before_it_imports_any_other_module():
+    code = (
+        "import sys; before = set(sys.modules); import vitbench; "
+        "print(*sorted(name for name in set(sys.modules) - before if 'vitbench' in name))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=SOURCE, capture_output=True, text=True, timeout=60)
+    assert ran.stdout.split() == ["vitbench", "vitbench.system", "vitbench.system.times"]
