@@ -42,9 +42,9 @@ def run_sample(config: Config, results: Results, model: str, backend: str) -> No
 
 
 def run_estimate(config: Config, results: Results) -> None:
-    """Runs the step estimate, after the steps whose results it needs and that are missing.
+    """Runs the step estimate, after the steps data and sample where their results are missing.
 
-    In the workflow nothing is missing, because the rule estimate runs in an environment without a backend and NVML.
+    In the workflow, rules have made them, because the environment of the rule estimate has no backend and no NVML.
     """
     from vitbench.steps import estimate
 
@@ -60,7 +60,7 @@ def run_estimate(config: Config, results: Results) -> None:
 
 
 def run_parity(config: Config, results: Results, model: str, backend: str) -> None:
-    """Runs the step parity. A backend on which its quantities cannot be computed fails parity."""
+    """Runs the step parity. A backend that cannot compute the quantities fails parity."""
     try:
         start_backend(backend, "float32", config.accelerator, config.allow_cpu)
         from vitbench.steps import parity

@@ -1,4 +1,4 @@
-"""Hardware, software and provenance of a result."""
+"""Describes the hardware, software and provenance of a result."""
 
 import contextlib
 import importlib.metadata
@@ -50,7 +50,7 @@ UNRECORDED_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR",)  # a new folder in each proc
 
 
 def collect_environment(computing_on: dict | None = None) -> dict:
-    """The hardware, software and variables of this process, with units in the names; see `describe_machine`."""
+    """The hardware, the software and the variables that affect a result of this process; see `describe_machine`."""
     import psutil
 
     return {

@@ -23,7 +23,7 @@ def claim_gpu(accelerator: str) -> str | None:
     if accelerator == "cpu" or not (visible := visible_gpus()) or (allocation and len(visible) == 1):
         return None
     scope = f"job{allocation}-" if allocation else ""
-    # A lock file is removed with its process, because the temporary directory should not keep anything of vitbench.
+    # All users of this machine can write to the temporary directory. The files are removed when their processes end.
     locks = [Path(tempfile.gettempdir(), f"{PREFIX}{scope}gpu{name}.lock") for name in visible]
     purpose = f"a GPU; other jobs of vitbench use {join_words(visible)}"
     name = visible[locks.index(claim_one_of(locks, purpose))]
@@ -38,8 +38,7 @@ def visible_gpus() -> list[str]:
     if variable is None:
         return [str(number) for number in range(_count_gpus())]
     names = [name.strip() for name in variable.split(",") if name.strip()]
-    # CUDA ignores what follows −1.
-    return names[: names.index("-1")] if "-1" in names else names
+    return names[: names.index("-1")] if "-1" in names else names  # CUDA ignores what follows −1
 
 
 def nvml_handles() -> list:

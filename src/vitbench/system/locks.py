@@ -40,7 +40,7 @@ def hold_one_of(files: list[Path], purpose: str) -> Iterator[Path]:
 
 
 def claim_one_of(files: list[Path], purpose: str) -> Path:
-    """As `hold_one_of`, but until this process ends. The file is removed then, however the process ends."""
+    """As `hold_one_of`, but until this process ends. Then the file is removed, however the process ends."""
     file, descriptor = _acquire_one(files, purpose)
     remove_at_exit(file, descriptor)
     return file
@@ -64,11 +64,11 @@ def _acquire_one(files: list[Path], purpose: str) -> tuple[Path, int]:
 def _open(file: Path) -> int:
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     except PermissionError:  # the file of another user
         return os.open(file, os.O_RDONLY)
     with contextlib.suppress(PermissionError):
-        os.fchmod(descriptor, 0o666)  # whatever the umask is, other users need to open it too
+        os.fchmod(descriptor, 0o666)  # other users need to open it too, whatever the umask is
     return descriptor
 
 

@@ -1,4 +1,4 @@
-"""What appears on the terminal while a job runs, its progress, and what goes to the job's log, everything else."""
+"""Sends the progress of a job to the terminal, and all its other output to its log."""
 
 import logging
 import os
@@ -90,7 +90,7 @@ class ProgressBar:
         if self._bar is None or _terminal is not sys.stderr:  # a log line would break the live bar
             log.info("%s: %s %d/%d, %s", self._title, self._unit, self._completed, self._total, text)
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], advance=1, figures=text)
+            self._bar.update(self._bar.task_ids[0], advance=1, figures=text, refresh=True)
         elif time.monotonic() - self._printed > REPORT_SECONDS or self._completed == self._total:
             self._print_line(text)
 
@@ -114,9 +114,15 @@ class ProgressBar:
             TextColumn("{task.fields[figures]}", markup=False),
             TimeRemainingColumn(compact=True),
         ]
-        # The output of this process goes to the log, so rich must not redirect it to the terminal.
-        console = Console(file=_terminal, force_terminal=True)
-        _live = Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False)
+        # The output of this process goes to the log, so rich must not redirect it to the terminal. A thread that
+        # refreshes the bar would run beside the steps that are timed.
+        _live = Progress(
+            *columns,
+            console=Console(file=_terminal, force_terminal=True),
+            redirect_stdout=False,
+            redirect_stderr=False,
+            auto_refresh=False,
+        )
         _live.add_task(self._title, total=self._total, completed=self._completed, figures="")
         _live.start()
         return _live

@@ -1,7 +1,7 @@
-"""Temporary files that are removed however the process ends that made them.
+"""Removes the temporary files of a process, however the process ends.
 
-A shell waits until the process has ended, and removes them. So they go even if the process is killed. If the shell is
-killed as well, for example because SLURM ends a job, the next process of vitbench on this machine removes them.
+A shell waits for the end of the process and then removes them, so they go even if the process is killed. If the shell
+is killed too, for example because SLURM ends a job, the next process of vitbench on this machine removes them.
 """
 
 import atexit
@@ -19,8 +19,8 @@ from filelock import lock_descriptor
 # Machines may share a temporary directory without sharing its locks, so a machine removes only what has its own prefix.
 PREFIX = f"vitbench-{hashlib.sha256(platform.node().encode()).hexdigest()[:4]}-"
 
-# The pipe that it reads ends with the process and its forks. A folder that is left then belongs to a process that was
-# killed, whose other children may write to it until they notice.
+# The pipe that it reads ends with the process and its forks. If the folder still exists then, the process was killed,
+# and its other children may write to the folder until they notice.
 WATCHER = """
 read -r line
 [ -d "$0" ] && sleep 1
@@ -41,7 +41,7 @@ def scratch_folder() -> Path:
 
 
 def use_folder(folder: Path) -> None:
-    """Makes `folder` the scratch folder and temporary directory of this process. The caller's parent removes it."""
+    """Makes `folder`, which the parent process removes, the scratch folder and temporary directory of this process."""
     global _folder
     _folder = folder
     os.environ["TMPDIR"] = str(folder)
