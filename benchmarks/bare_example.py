@@ -1,9 +1,10 @@
-"""What the harness costs: python benchmarks/bare_example.py [batch size] [steps] [backend …]
+"""Measures the overhead of vitbench: python benchmarks/bare_example.py [batch size] [steps] [backend …]
 
-The Keras example as a bare script, beside the published execution as the step train runs it: the same images, batch
-size, validation images and epochs, each a fit of one epoch in the same process, taking turns. For each backend, in a
-process of its own: the median over rounds of vitbench's seconds ÷ the bare script's, with the least and the largest.
-The checkpoint, which vitbench writes once per epoch and the bare script does not, stands beside and is not in them.
+Runs the Keras example as a bare script and the execution mode published as the step train runs it. Both have the same
+images, batch size and validation images. In one process per backend they take turns, each with a fit of one epoch.
+Prints, for each backend, vitbench's seconds ÷ those of the bare script: the median over repetitions, the least and the
+largest. The checkpoint, which vitbench writes at each epoch and the bare script does not, is timed separately and not
+part of the ratio.
 """
 
 import statistics
@@ -19,13 +20,13 @@ from vitbench.config.loading import load_config
 from vitbench.config.schema import Config
 from vitbench.system.subprocesses import run_in_subprocess
 
-ROUNDS = 5
+REPETITIONS = 5
 CLASSES, IMAGE_SIZE, PATCH_SIZE, WIDTH, HEADS, LAYERS = 100, 72, 6, 64, 4, 8
 RATE, DECAY = 1e-3, 1e-4
 
 
-def example(images):
-    """The model as the example writes it: augmentation inside, jit_compile as Keras chooses."""
+def build_example(images):
+    """The model as the example defines it: with augmentation inside, and jit_compile chosen by Keras."""
     import keras
     from keras import layers, ops
 
@@ -83,16 +84,16 @@ def example(images):
 
 
 def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
-    """Seconds of each round's epoch, of the bare script and of vitbench."""
+    """Seconds of the epoch in each repetition: of the bare script, of vitbench, and of vitbench's checkpoint."""
     from vitbench.backends.plan import PUBLISHED
     from vitbench.backends.process import current_backend, start_backend
-    from vitbench.execution.assemble import assemble
 
     start_backend(backend, "float32", config.accelerator, allow_cpu=True)
     import keras
     import numpy as np
 
     from vitbench.data.batches import Batches, EpochOrder, even_batches
+    from vitbench.execution.assemble import assemble
     from vitbench.models.registry import build_model
     from vitbench.system.logs import ProgressBar
     from vitbench.training.callbacks import RunRecorder
@@ -104,65 +105,64 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
     n = batch_size * steps + held_out
     images = random.integers(0, 256, (n, 32, 32, 3), np.uint8)
     labels = random.integers(0, CLASSES, n).astype(np.int32)
-    bare = example(images)
+    bare = build_example(images)
 
     normalization = {"mean": [127.5] * 3, "variance": [5400.0] * 3}
     manifest = {"image_shape": [32, 32, 3], "class_names": [""] * CLASSES, "normalization": normalization}
     parts = build_model("vit", config.models.vit, manifest)
     published = assemble(parts, PUBLISHED, build_optimizer(config.training, 1, n - held_out))
 
-    found = {"bare": [], "vitbench": [], "checkpoint": []}
+    times = {"bare": [], "vitbench": [], "checkpoint": []}
 
-    class Timed(Checkpoint):
+    class TimedCheckpoint(Checkpoint):
         def save(self, *arguments):
-            began = time.perf_counter()
+            started = time.perf_counter()
             super().save(*arguments)
-            found["checkpoint"].append(time.perf_counter() - began)
+            times["checkpoint"].append(time.perf_counter() - started)
 
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = keras.callbacks.ModelCheckpoint(
             f"{folder}/example.weights.h5", monitor="val_accuracy", save_best_only=True, save_weights_only=True
         )
 
-        def bare_epoch(_):
-            share = held_out / n
-            options = {"batch_size": batch_size, "validation_split": share, "callbacks": [checkpoint], "verbose": 0}
-            bare.fit(images, labels, epochs=1, **options)
+        def run_bare_epoch(_):
+            options = {"batch_size": batch_size, "validation_split": held_out / n, "callbacks": [checkpoint]}
+            bare.fit(images, labels, epochs=1, verbose=0, **options)
 
-        def vitbench_epoch(round_):
-            batches = Batches(images[:-held_out], labels[:-held_out], batch_size, seed=round_)
-            journal = RunHistory.begin(None, 0.0, 0.0)
-            record = RunRecorder(parts.classifier, Timed(Path(folder), {}), journal, ProgressBar("", 1, "epoch"))
+        def run_vitbench_epoch(repetition):
+            batches = Batches(images[:-held_out], labels[:-held_out], batch_size, seed=repetition)
+            history, bar = RunHistory.begin(None, 0.0, 0.0), ProgressBar("", 1, "epoch")
+            recorder = RunRecorder(parts.classifier, TimedCheckpoint(Path(folder), {}), history, bar)
             validation = even_batches(images[-held_out:], labels[-held_out:], max_batch_size=batch_size)
-            options = {"validation_data": validation, "callbacks": [EpochOrder(batches), record], "verbose": 0}
-            published.fit(batches.fit_input(), epochs=1, shuffle=False, **options)
+            options = {"validation_data": validation, "callbacks": [EpochOrder(batches), recorder]}
+            published.fit(batches.fit_input(), epochs=1, shuffle=False, verbose=0, **options)
 
-        for round_ in range(ROUNDS + 1):
-            for name, epoch in (("bare", bare_epoch), ("vitbench", vitbench_epoch)):
-                began = time.perf_counter()
-                epoch(round_)
+        for repetition in range(REPETITIONS + 1):
+            for name, run_epoch in (("bare", run_bare_epoch), ("vitbench", run_vitbench_epoch)):
+                started = time.perf_counter()
+                run_epoch(repetition)
                 current_backend().synchronize()
-                if round_:  # the first one compiles
-                    seconds = time.perf_counter() - began
-                    found[name].append(seconds - (found["checkpoint"][-1] if name == "vitbench" else 0))
-    return found
+                if repetition:  # the first one compiles
+                    seconds = time.perf_counter() - started
+                    times[name].append(seconds - (times["checkpoint"][-1] if name == "vitbench" else 0))
+    return times
 
 
 def main(batch_size: str = "64", steps: str = "4", *backends: str) -> None:
     config = load_config([Path(__file__).parents[1] / "config.yaml"])
-    print(f"ViT at full size, batch {batch_size}, {steps} steps and validation, {ROUNDS} rounds")
+    print(f"ViT at full size, batch {batch_size}, {steps} steps and validation, {REPETITIONS} repetitions")
     print(
         f"{'backend':12}{'bare, s':>10}{'vitbench, s':>13}{'ratio':>8}{'least':>8}{'largest':>9}{'checkpoint, s':>15}"
     )
     for backend in backends or BACKENDS:
-        found = run_in_subprocess(measure, (backend, config, int(batch_size), int(steps)), float("inf"))
-        if "error" in found:
-            print(f"{backend:12}{found['error']}")
+        times = run_in_subprocess(measure, (backend, config, int(batch_size), int(steps)), float("inf"))
+        if "error" in times:
+            print(f"{backend:12}{times['error']}")
             continue
-        ratios = [ours / bare for bare, ours in zip(found["bare"], found["vitbench"], strict=True)]
-        bare, ours, kept = (statistics.median(seconds) for seconds in found.values())
-        figures = f"{statistics.median(ratios):8.3f}{min(ratios):8.3f}{max(ratios):9.3f}{kept:15.2f}"
-        print(f"{backend:12}{bare:10.2f}{ours:13.2f}{figures}", flush=True)
+        ratios = [vitbench / bare for bare, vitbench in zip(times["bare"], times["vitbench"], strict=True)]
+        bare, vitbench, checkpoint = (statistics.median(seconds) for seconds in times.values())
+        figures = f"{statistics.median(ratios):8.3f}{min(ratios):8.3f}{max(ratios):9.3f}{checkpoint:15.2f}"
+        print(f"{backend:12}{bare:10.2f}{vitbench:13.2f}{figures}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Which planted fault is caught by which quantity: python benchmarks/gate.py [full|small]
+"""Shows which quantity of the parity gate catches which planted fault: python benchmarks/gate.py [full|small]
 
-Prints, per fault, the largest difference ÷ tolerance of each quantity, least over the backends; above 1 it is caught.
-The first line is the gate with nothing planted, the largest over the backends.
+Prints the largest difference ÷ tolerance of each quantity per fault, for the backend where it is least. A value above 1
+means that the fault is caught. The first row has no fault, and the values of the backend where they are largest.
 """
 
 import sys
@@ -22,8 +22,8 @@ def main(size: str) -> None:
     clean = rows[rows["fault"].isna()]
     print("| nothing |", " | ".join(f"{value:.2g}" for value in used(clean)), "|")
     for fault in FAULTS:
-        by_backend = rows[rows["fault"] == fault].groupby("backend")
-        least = by_backend.apply(used).min()
+        groups = rows[rows["fault"] == fault].groupby("backend")
+        least = groups.apply(used).min()
         print(f"| {fault} |", " | ".join(f"**{v:.2g}**" if v > 1 else f"{v:.2g}" for v in least), "|")
 
 

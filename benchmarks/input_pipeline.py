@@ -1,7 +1,7 @@
-"""How much of a training step the input pipeline takes: python benchmarks/input_pipeline.py [full|demo] [batch size]
+"""Measures the share of the input pipeline in a step: python benchmarks/input_pipeline.py [full|demo] [batch size]
 
-Measures seconds per step on each backend, in a process of its own, for the ViT and for a model that computes next to
-nothing (one weight per channel and class), with the same batches. The step of the small model consists of the input
+Times steps of the ViT and of a model that computes next to nothing (one weight per channel and class), with the same
+batches, in one process per backend. The step of the small model consists of the input
 pipeline and Keras' own loop, so its share of the ViT's step is an upper bound for the cost of the input pipeline. The
 small model is also trained on whole arrays instead of `vitbench.data.batches.Batches`, which shows what drawing the
 batches ourselves costs.
@@ -20,19 +20,19 @@ from vitbench.system.subprocesses import run_in_subprocess
 
 REPETITIONS = 3
 STEPS = {"full": 3, "demo": 60}
-NEXT_TO_NOTHING_STEPS = 200
+TRIVIAL_STEPS = 200
 
 
 def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
     """Seconds per step by model and kind of input, one value per repetition."""
     from vitbench.backends.process import current_backend, start_backend
-    from vitbench.execution.assemble import assemble
 
     start_backend(backend, "float32", config.accelerator, allow_cpu=True)
     import keras
     import numpy as np
 
     from vitbench.data.batches import Batches
+    from vitbench.execution.assemble import assemble
     from vitbench.measure.timing import BlockClock, time_first_step
     from vitbench.models.registry import build_model
     from vitbench.training.optimizers import build_optimizer
@@ -46,26 +46,26 @@ def measure(backend: str, config: Config, batch_size: int, steps: int) -> dict:
     vit = assemble(parts, plan, build_optimizer(config.training, 1, len(images)))
 
     pixels = keras.Input((32, 32, 3))
-    nothing = keras.Model(pixels, keras.layers.Dense(100)(keras.layers.GlobalAveragePooling2D()(pixels)))
-    nothing.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True), jit_compile=plan.jit_compile)
+    trivial = keras.Model(pixels, keras.layers.Dense(100)(keras.layers.GlobalAveragePooling2D()(pixels)))
+    trivial.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True), jit_compile=plan.jit_compile)
 
-    def in_batches(n):
+    def draw_batches(n):
         return Batches(images, labels, batch_size, seed=0, steps=n)
 
-    times = {"vit": [], "nothing": [], "nothing, arrays": []}
-    time_first_step(vit, in_batches(1))
-    time_first_step(nothing, in_batches(1))
-    n = NEXT_TO_NOTHING_STEPS
+    times = {"vit": [], "trivial": [], "trivial, arrays": []}
+    time_first_step(vit, draw_batches(1))
+    time_first_step(trivial, draw_batches(1))
+    n = TRIVIAL_STEPS
     whole = images[: n * batch_size], labels[: n * batch_size]
+    timed_steps = {"vit": steps, "trivial": n, "trivial, arrays": len(whole[0]) / batch_size}
     for repetition in range(REPETITIONS + 1):
         clocks = {name: BlockClock() for name in times}
-        vit.fit(in_batches(steps), verbose=0, shuffle=False, callbacks=[clocks["vit"]])
-        nothing.fit(in_batches(n), verbose=0, shuffle=False, callbacks=[clocks["nothing"]])
-        nothing.fit(*whole, batch_size=batch_size, verbose=0, shuffle=True, callbacks=[clocks["nothing, arrays"]])
+        vit.fit(draw_batches(steps), verbose=0, shuffle=False, callbacks=[clocks["vit"]])
+        trivial.fit(draw_batches(n), verbose=0, shuffle=False, callbacks=[clocks["trivial"]])
+        trivial.fit(*whole, batch_size=batch_size, verbose=0, shuffle=True, callbacks=[clocks["trivial, arrays"]])
         if repetition:  # the first one warms up
             for name, clock in clocks.items():
-                taken = steps if name == "vit" else len(whole[0]) / batch_size if "arrays" in name else n
-                times[name].append(clock.seconds[0] / taken)
+                times[name].append(clock.seconds[0] / timed_steps[name])
     return times
 
 
@@ -80,8 +80,8 @@ def main(size: str = "full", batch_size: str = "64") -> None:
         if "error" in outcome:
             print(f"{backend:12}{outcome['error']}")
             continue
-        vit, nothing, arrays = (1000 * statistics.median(seconds) for seconds in outcome.values())
-        print(f"{backend:12}{vit:10.1f}{nothing:18.2f}{nothing / vit:9.2%}{arrays:15.2f}")
+        vit, trivial, arrays = (1000 * statistics.median(seconds) for seconds in outcome.values())
+        print(f"{backend:12}{vit:10.1f}{trivial:18.2f}{trivial / vit:9.2%}{arrays:15.2f}")
 
 
 if __name__ == "__main__":

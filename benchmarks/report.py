@@ -1,7 +1,7 @@
-"""How long the report takes and how large it is: python benchmarks/report.py [seeds …]
+"""Measures the time to render the report, and its size: python benchmarks/report.py [seeds …]
 
-Four contestants, 100 epochs, figures that nobody measured. For each number of seeds: the runs, the seconds of the whole
-command and the size of the file.
+The results are made up: four configurations, 100 epochs. Prints, for each number of seeds, the runs, the seconds of the
+whole command and the size of the file.
 """
 
 import os
@@ -21,18 +21,18 @@ MEBIBYTE = 2**20
 
 
 def main(*seeds: str) -> None:
-    print(f"{'runs':>6}{'seconds':>10}{'MB':>8}")
+    print(f"{'runs':>6}{'seconds':>10}{'MiB':>8}")
     for n in map(int, seeds or (3, 15, 125)):
         with tempfile.TemporaryDirectory() as folder:
             settings = fake_results.make_config(seeds=range(n), training={"epochs": 100, "batch_size": 64})
             fake_results.write_directory(Path(folder, "results"), settings)
             config = Path(folder, "config.json")
             config.write_text(settings.model_dump_json())
-            began = time.perf_counter()
+            started = time.perf_counter()
             command = [sys.executable, "-m", "vitbench", "report", "--config", str(config)]
             environment = os.environ | {"PYTHONPATH": str(SOURCE)}
             subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - started
             size = Path(folder, "results", settings.experiment, "report.html").stat().st_size
             print(f"{n * len(settings.model_backends()):6}{seconds:10.1f}{size / MEBIBYTE:8.2f}", flush=True)
 
