@@ -10,13 +10,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from integration import variants
-from integration.planting import FAULTS, QUANTITIES, planted, used
+
+from integration.gate_trials import FAULTS, QUANTITIES, planted, used
+from integration.model_variants import SMALL
 
 
 def main(size: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        rows = planted(Path(folder), {} if size == "full" else variants.SMALL, at_once=1)
+        rows = planted(Path(folder), {} if size == "full" else SMALL, at_once=1)
     print("| planted |", " | ".join(QUANTITIES), "|")
     print("|---|" + "---|" * len(QUANTITIES))
     clean = rows[rows["fault"].isna()]
