@@ -11,20 +11,22 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from integration.gate_trials import FAULTS, QUANTITIES, planted, used
+from helpers.backend_processes import BackendProcesses
+from integration.gate_trials import FAULTS, QUANTITIES, largest_ratios, run_gate_trials
 from integration.model_variants import SMALL
 
 
 def main(size: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        rows = planted(Path(folder), {} if size == "full" else SMALL, at_once=1)
+    vit = {} if size == "full" else SMALL
+    with tempfile.TemporaryDirectory() as folder, BackendProcesses() as processes:
+        rows = run_gate_trials(processes, Path(folder), vit, at_once=1)
     print("| planted |", " | ".join(QUANTITIES), "|")
     print("|---|" + "---|" * len(QUANTITIES))
     clean = rows[rows["fault"].isna()]
-    print("| nothing |", " | ".join(f"{value:.2g}" for value in used(clean)), "|")
+    print("| nothing |", " | ".join(f"{value:.2g}" for value in largest_ratios(clean)), "|")
     for fault in FAULTS:
         groups = rows[rows["fault"] == fault].groupby("backend")
-        least = groups.apply(used).min()
+        least = groups.apply(largest_ratios).min()
         print(f"| {fault} |", " | ".join(f"**{v:.2g}**" if v > 1 else f"{v:.2g}" for v in least), "|")
 
 

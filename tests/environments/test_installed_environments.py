@@ -13,7 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from integration.by_hand import CONFIG, prepare
+from helpers.small_experiment import CONFIG, prepare_experiment
 from vitbench.config.schema import Config
 
 REPOSITORY = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ class Environment:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
-    prepare(folder)
+    prepare_experiment(folder)
     return folder
 
 
@@ -84,7 +84,7 @@ def samples(project: Path) -> None:
         "first_step_seconds": 3.0,
     }
     for backend in config.backends:
-        path = project / f"results/interrupted/sample/vit/{backend}.json"
+        path = project / f"results/small/sample/vit/{backend}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(made | {"backend": backend, "peak_device_memory_bytes": 10**9}))
 
@@ -108,7 +108,7 @@ def test_the_pins_are_all_that_is_installed_and_run_the_commands_of_their_rules(
         installed.rule(project, "report")
         samples(project)
         installed.rule(project, "estimate")
-        assert (project / "results/interrupted/report.html").stat().st_size > 100_000
+        assert (project / "results/small/report.html").stat().st_size > 100_000
         return
     backend = name.removesuffix("-cpu")
     training = CONFIG["training"] | {"epochs": 2}
@@ -120,7 +120,7 @@ def test_the_pins_are_all_that_is_installed_and_run_the_commands_of_their_rules(
         installed.rule(project, *command.split(), "--model", "vit")
     installed.rule(project, "train", "--model", "vit", "--backend", backend, "--seed", "3")
     installed.rule(project, "throughput", "--model", "vit", "--backend", backend)
-    results = project / "results/interrupted"
+    results = project / "results/small"
     for row in (
         results / f"runs/vit/{backend}/tuned/float32/seed3/metrics.json",
         results / f"throughput/vit/{backend}/tuned/float32.json",

@@ -1,36 +1,112 @@
-"""Runs a module on every backend, each in a process of its own."""
+"""Processes that hold one backend each and call functions in turn, so that each backend is imported only once."""
 
+import importlib
+import multiprocessing
 import os
-import subprocess
-import sys
+import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 BACKENDS = ("jax", "torch", "tensorflow")
 REPOSITORY = Path(__file__).parents[2]
+TIMEOUT_SECONDS = 600
+
+VARIABLES = {
+    # The processes share the cores with other tests, where threads that wait for one another take longer than one.
+    "OMP_NUM_THREADS": "1",
+    # Compilation takes most of the time, and little is computed afterwards. Numbers hardly depend on the level.
+    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+}
 
 
-def on_every_backend(
-    module: str,
-    *arguments: str,
-    at_once: int = 2,
-    backends: Sequence[str] = BACKENDS,
-    variables: Mapping[str, str] | None = None,
-) -> None:
-    """Raises AssertionError with what a process printed if it failed."""
+class BackendProcess:
+    """A process that has started one backend in float32 on the CPU. It lives until `close` is called."""
 
-    def run(backend: str) -> None:
-        chosen = environment() | dict(variables or {}) | {"KERAS_BACKEND": backend}
-        command = [sys.executable, "-m", module, *arguments]
-        ran = subprocess.run(command, env=chosen, capture_output=True, text=True, timeout=600)
-        assert ran.returncode == 0, f"{backend}: {ran.stderr[-4000:]}"
+    def __init__(self, backend: str, variables: Mapping[str, str] | None = None):
+        self.backend = backend
+        self._pool = ProcessPoolExecutor(
+            max_workers=1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start,
+            initargs=(backend, VARIABLES | dict(variables or {})),
+        )
 
-    with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(run, backends))
+    def call(self, function: str, *arguments: Any) -> Any:
+        """Calls "module:function" in the process and returns what it returns, which must be picklable."""
+        try:
+            return self._pool.submit(_call, function, arguments).result(TIMEOUT_SECONDS)
+        except Exception as error:
+            error.add_note(f"in the process of {self.backend}")
+            raise
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
 
-def environment() -> dict[str, str]:
-    """Of a process that finds the package and the tests, and no GPU."""
+class BackendProcesses:
+    """One process per backend, each started at its first call."""
+
+    def __init__(self, variables: Mapping[str, str] | None = None):
+        self._variables = variables
+        self._processes: dict[str, BackendProcess] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for process in self._processes.values():
+            process.close()
+
+    def call(self, backend: str, function: str, *arguments: Any) -> Any:
+        """Calls "module:function" in the process of `backend`."""
+        if backend not in self._processes:
+            self._processes[backend] = BackendProcess(backend, self._variables)
+        return self._processes[backend].call(function, *arguments)
+
+    def call_each(
+        self, function: str, *arguments: Any, backends: Sequence[str] = BACKENDS, at_once: int = 2
+    ) -> dict[str, Any]:
+        """Calls "module:function" in the process of each backend, `at_once` at a time; the results by backend."""
+        with ThreadPoolExecutor(at_once) as pool:
+            results = pool.map(lambda backend: self.call(backend, function, *arguments), backends)
+            return dict(zip(backends, results, strict=True))
+
+
+def subprocess_environment() -> dict[str, str]:
+    """The environment variables of a Python process that finds the package and the tests, and no GPU."""
     path = os.pathsep.join(str(REPOSITORY / folder) for folder in ("src", "tests"))
     return os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+def _start(backend: str, variables: Mapping[str, str]) -> None:
+    """Runs once in a new process, before anything imports Keras."""
+    os.environ.update(variables)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    from vitbench.backends.process import start_backend
+
+    start_backend(backend, "float32", "cpu")
+
+
+def _call(function: str, arguments: tuple) -> Any:
+    """Runs in the process. Names and random numbers do not depend on the calls before."""
+    import keras
+
+    from vitbench.backends.process import current_backend
+
+    keras.backend.clear_session()
+    current_backend().set_seed(0)
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)(*arguments)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the tests were killed, so that it is not left behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

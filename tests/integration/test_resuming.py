@@ -1,4 +1,4 @@
-"""A run that is killed again and again, by the real command: it ends as if nobody had touched it."""
+"""A run that is killed several times ends as if it had never been interrupted."""
 
 import json
 import random
@@ -13,105 +13,127 @@ import pandas as pd
 import pytest
 
 from helpers.backend_processes import BACKENDS
-from integration.by_hand import CONFIG, EPOCHS, checkpoint_of, ended, run_of, train
+from helpers.small_experiment import (
+    EPOCHS,
+    checkpoint_folder,
+    run_folder,
+    start_training,
+    wait_until_done,
+    write_config,
+)
+
+SHORT = 3  # epochs, where their number does not matter
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(prepared, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("uninterrupted") / "project"
-    shutil.copytree(prepared, folder)
+def uninterrupted(prepared_experiment, tmp_path_factory) -> Path:
+    """A project in which a run of each backend has completed."""
+    project = copy_project(prepared_experiment, tmp_path_factory.mktemp("uninterrupted"))
     for backend in BACKENDS:
-        ended(train(folder, backend))
-    return folder
+        wait_until_done(start_training(project, backend))
+    return project
 
 
-def copied(project: Path, to: Path) -> Path:
-    shutil.copytree(project, to / "project")
-    return to / "project"
+@pytest.fixture
+def project(prepared_experiment, tmp_path) -> Path:
+    return copy_project(prepared_experiment, tmp_path)
 
 
-def epochs_kept(folder: Path, backend: str) -> int:
+def copy_project(project: Path, folder: Path) -> Path:
+    shutil.copytree(project, folder / "project")
+    return folder / "project"
+
+
+def count_saved_epochs(project: Path, backend: str) -> int:
     try:
-        with np.load(checkpoint_of(folder, backend) / "state.npz") as kept:
-            return len(json.loads(str(kept["json"]))["history"]["epoch_rows"])
+        with np.load(checkpoint_folder(project, backend) / "state.npz") as state:
+            return len(json.loads(str(state["json"]))["history"]["epoch_rows"])
     except FileNotFoundError:
         return 0
 
 
-def killed(folder: Path, backend: str, chance: random.Random, how: signal.Signals) -> int:
-    """The epochs that are kept when a process is killed at some moment after it has begun to train."""
-    before, process = epochs_kept(folder, backend), train(folder, backend)
-    while epochs_kept(folder, backend) == before and process.poll() is None:
+def train_and_kill(project: Path, backend: str, delays: random.Random, kind: signal.Signals) -> int:
+    """Kills a run at some moment after it has saved an epoch. Returns the number of saved epochs."""
+    saved_before, process = count_saved_epochs(project, backend), start_training(project, backend)
+    while count_saved_epochs(project, backend) == saved_before and process.poll() is None:
         time.sleep(0.01)
-    time.sleep(chance.uniform(0, 0.15))
-    process.send_signal(how)
+    time.sleep(delays.uniform(0, 0.1))
+    process.send_signal(kind)
     process.communicate(timeout=60)
-    assert process.returncode == -how
-    return epochs_kept(folder, backend)
+    assert process.returncode == -kind
+    return count_saved_epochs(project, backend)
 
 
-def assert_same_run(folder: Path, other: Path, backend: str, sessions: int) -> None:
-    measured = ["epoch", "loss", "accuracy", "top5_accuracy", "val_loss", "val_accuracy", "learning_rate"]
-    histories = [pd.read_csv(run_of(where, backend, "history.csv")) for where in (folder, other)]
-    pd.testing.assert_frame_equal(*(history[measured] for history in histories), rtol=1e-5)
-    assert histories[0]["epoch"].tolist() == list(range(1, EPOCHS + 1))
-    assert histories[0]["resumed"].sum() == sessions - 1 and not histories[1]["resumed"].any()
-    rows = [json.loads(run_of(where, backend, "metrics.json").read_text()) for where in (folder, other)]
-    assert [row["status"] for row in rows] == ["completed", "completed"]
-    for column in ("best_epoch", "best_val_accuracy", "test_accuracy", "test_loss", "epochs"):
-        assert rows[0][column] == pytest.approx(rows[1][column], rel=1e-5), column
-    assert [row["resumptions"] for row in rows] == [sessions - 1, 0]
-    for mine, theirs in zip(*(arrays(run_of(w, backend, "best.weights.h5")) for w in (folder, other)), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-6)
-
-
-def arrays(weights: Path) -> list[np.ndarray]:
-    found = []
+def load_arrays(weights: Path) -> list[np.ndarray]:
+    arrays = []
     with h5py.File(weights) as file:
-        file.visititems(lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
-    return found
+        file.visititems(lambda _, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+    return arrays
 
 
-@pytest.mark.parametrize(("backend", "times"), [("torch", 10), ("jax", 1), ("tensorflow", 1)])
-def test_a_run_that_is_killed_goes_on_after_its_last_epoch(prepared, uninterrupted, tmp_path, backend, times):
-    folder, chance = copied(prepared, tmp_path), random.Random(backend)
-    kept = [killed(folder, backend, chance, (signal.SIGKILL, signal.SIGTERM)[i % 2]) for i in range(times)]
-    assert kept == sorted(set(kept)) and kept[-1] < EPOCHS
-    said = ended(train(folder, backend))
-    assert f"resuming after epoch {kept[-1]}" in said
-    assert_same_run(folder, uninterrupted, backend, sessions=times + 1)
+def assert_same_run(project: Path, uninterrupted: Path, backend: str, sessions: int) -> None:
+    """`project` has a run of several sessions, `uninterrupted` one of a single session."""
+    resumed, expected = run_folder(project, backend), run_folder(uninterrupted, backend)
+
+    columns = ["epoch", "loss", "accuracy", "top5_accuracy", "val_loss", "val_accuracy", "learning_rate"]
+    history, expected_history = (pd.read_csv(folder / "history.csv") for folder in (resumed, expected))
+    pd.testing.assert_frame_equal(history[columns], expected_history[columns], rtol=1e-5)
+    assert history["epoch"].tolist() == list(range(1, EPOCHS + 1))
+    assert history["resumed"].sum() == sessions - 1 and not expected_history["resumed"].any()
+
+    row, expected_row = (json.loads((folder / "metrics.json").read_text()) for folder in (resumed, expected))
+    assert row["status"] == expected_row["status"] == "completed"
+    for column in ("best_epoch", "best_val_accuracy", "test_accuracy", "test_loss", "epochs"):
+        assert row[column] == pytest.approx(expected_row[column], rel=1e-5), column
+    assert (row["resumptions"], expected_row["resumptions"]) == (sessions - 1, 0)
+
+    arrays, expected_arrays = (load_arrays(folder / "best.weights.h5") for folder in (resumed, expected))
+    for array, expected_array in zip(arrays, expected_arrays, strict=True):
+        np.testing.assert_allclose(array, expected_array, rtol=0, atol=1e-6)
 
 
-def test_one_that_nobody_heard_of_is_not_trained_again(uninterrupted, tmp_path):
-    folder = copied(uninterrupted, tmp_path)
-    results = [run_of(folder, "torch", name) for name in ("metrics.json", "history.csv", "environment.json")]
+@pytest.mark.parametrize(("backend", "kills"), [("torch", 4), ("jax", 1), ("tensorflow", 1)])
+def test_a_killed_run_continues_after_its_last_saved_epoch(project, uninterrupted, backend, kills):
+    delays, signals = random.Random(backend), [signal.SIGKILL, signal.SIGTERM]
+    saved = [train_and_kill(project, backend, delays, signals[i % 2]) for i in range(kills)]
+    assert saved == sorted(set(saved)) and saved[-1] < EPOCHS
+    output = wait_until_done(start_training(project, backend))
+    assert f"resuming after epoch {saved[-1]}" in output
+    assert_same_run(project, uninterrupted, backend, sessions=kills + 1)
+
+
+def test_a_finished_run_whose_results_were_deleted_is_not_trained_again(uninterrupted, tmp_path):
+    project = copy_project(uninterrupted, tmp_path)
+    results = [run_folder(project, "torch") / name for name in ("metrics.json", "history.csv", "environment.json")]
     before = [file.read_text() for file in results]
-    for file in results:  # as Snakemake does with what a job left whose end it did not see
+    for file in results:  # as Snakemake does with the results of a job whose end it did not see
         file.unlink()
-    assert "has already finished" in ended(train(folder, "torch"))
+    assert "has already finished" in wait_until_done(start_training(project, "torch"))
     assert [file.read_text() for file in results] == before
-    assert not list(checkpoint_of(folder, "torch").glob("*.npz")), "the large files are gone"
+    assert not list(checkpoint_folder(project, "torch").glob("*.npz")), "the large files are deleted"
 
 
-def test_what_another_config_left_is_not_taken_up(prepared, tmp_path):
-    folder = copied(prepared, tmp_path)
-    assert killed(folder, "torch", random.Random(0), signal.SIGKILL)
-    changed = CONFIG["training"] | {"optimizer": {"learning_rate": 0.01}}
-    (folder / "config.json").write_text(json.dumps(CONFIG | {"training": changed}))
-    assert "was saved with other settings: the run starts from the beginning" in ended(train(folder, "torch"))
-    assert pd.read_csv(run_of(folder, "torch", "history.csv"))["epoch"].tolist() == list(range(1, EPOCHS + 1))
+def test_a_checkpoint_of_another_config_is_not_resumed(project):
+    assert train_and_kill(project, "torch", random.Random(0), signal.SIGKILL)
+    write_config(project, epochs=SHORT, optimizer={"learning_rate": 0.01})
+    output = wait_until_done(start_training(project, "torch"))
+    assert "was saved with other settings: the run starts from the beginning" in output
+    history = pd.read_csv(run_folder(project, "torch") / "history.csv")
+    assert history["epoch"].tolist() == list(range(1, SHORT + 1))
 
 
-def test_a_damaged_checkpoint_is_said_and_not_taken_up(prepared, tmp_path):
-    folder = copied(prepared, tmp_path)
-    checkpoint_of(folder, "torch").mkdir(parents=True)
-    (checkpoint_of(folder, "torch") / "state.npz").write_bytes(b"half of a file")
-    assert "is damaged: the run starts from the beginning" in ended(train(folder, "torch"))
+def test_a_damaged_checkpoint_is_reported_and_not_resumed(project):
+    write_config(project, epochs=SHORT)
+    checkpoint_folder(project, "torch").mkdir(parents=True)
+    (checkpoint_folder(project, "torch") / "state.npz").write_bytes(b"half of a file")
+    output = wait_until_done(start_training(project, "torch"))
+    assert "is damaged: the run starts from the beginning" in output
 
 
-def test_two_processes_are_never_at_one_run(prepared, tmp_path):
-    folder = copied(prepared, tmp_path)
-    both = [train(folder, "torch") for _ in range(2)]
-    said = sorted((ended(process) for process in both), key=lambda words: "waiting" in words)
-    assert "waiting for another process to end this run" in said[1] and "has already finished" in said[1]
-    assert "waiting" not in said[0] and "had come" not in said[0]
+def test_two_processes_never_train_the_same_run(project):
+    write_config(project, epochs=SHORT)
+    processes = [start_training(project, "torch") for _ in range(2)]
+    outputs = [wait_until_done(process) for process in processes]
+    first, second = sorted(outputs, key=lambda output: "waiting" in output)
+    assert "waiting for another process to end this run" in second and "has already finished" in second
+    assert "waiting" not in first and "already finished" not in first

@@ -14,10 +14,10 @@ import pandas as pd
 import psutil
 import pytest
 
-from helpers.backend_processes import environment
+from helpers.backend_processes import subprocess_environment
 from helpers.cluster import Cluster
 from helpers.slurm_runs import EDITS, GRES, edit_profile, ended, snakemake, until
-from integration.by_hand import CONFIG
+from helpers.small_experiment import CONFIG
 
 ACCOUNTING = True
 SEEDS = [0, 1, 2, 3]
@@ -148,7 +148,7 @@ def untouched(ran, tmp_path_factory):
         subprocess.run(
             [*command, "--model", "vit", "--backend", "torch", "--seed", str(seed)],
             cwd=folder,
-            env=environment() | {"OMP_NUM_THREADS": "1"},
+            env=subprocess_environment() | {"OMP_NUM_THREADS": "1"},
             check=True,
         )
     return folder / "results" / "faults"

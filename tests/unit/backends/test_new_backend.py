@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.backend_processes import environment
+from helpers.backend_processes import subprocess_environment
 
 PROGRAM = """
 import json
@@ -109,7 +109,7 @@ print(json.dumps(facts))
 def facts(tmp_path_factory) -> dict:
     process = subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        env=environment() | {"JAX_PLATFORMS": "cpu"},
+        env=subprocess_environment() | {"JAX_PLATFORMS": "cpu"},
         cwd=tmp_path_factory.mktemp("fake"),
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""A process imports its own backend and none of the packages that Keras imports only because they are installed."""
+"""A process imports its own backend, and none of the packages that Keras imports only because they are installed."""
 
 import json
 import subprocess
@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from helpers.backend_processes import BACKENDS, environment
+from helpers.backend_processes import BACKENDS, subprocess_environment
 from vitbench.backends.lean_import import OPTIONAL_PACKAGES
 
-STARTED = """
+PROGRAM = """
 import json, sys
 from vitbench.backends.process import start_backend
 start_backend(sys.argv[1], "float32", "cpu")
@@ -20,9 +20,9 @@ print(json.dumps([sorted(loaded), [m.__version__ for m in (matplotlib, pandas, s
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_only_the_backend_is_imported_and_the_rest_can_be_imported_later(backend):
-    command = [sys.executable, "-c", STARTED, backend]
-    process = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
+def test_only_the_backend_is_imported_and_the_other_packages_can_be_imported_later(backend):
+    command = [sys.executable, "-c", PROGRAM, backend]
+    process = subprocess.run(command, env=subprocess_environment(), capture_output=True, text=True, timeout=120)
     assert process.returncode == 0, process.stderr
     loaded, versions = json.loads(process.stdout)
     assert set(loaded) & {*OPTIONAL_PACKAGES, *BACKENDS} == {backend}

@@ -1,4 +1,4 @@
-"""Faults that make a backend compute something else: where in the product each is planted, and what is put there."""
+"""Faults that make a backend compute something else: which attribute each one replaces, and with what."""
 
 import keras
 from keras import ops
@@ -11,9 +11,10 @@ from vitbench.parity.quantities import make_deterministic
 from vitbench.training import optimizers
 from vitbench.training.optimizers import keras_weight_decay
 
-BUILD, ITEM, PATCHES = vit.build, Batches.__getitem__, Patches.call
-LOAD = keras.Model.load_weights
-DECAY, LOSS = keras_weight_decay, keras.losses.SparseCategoricalCrossentropy
+build_vit = vit.build
+load_weights = keras.Model.load_weights
+get_batch = Batches.__getitem__
+cut_patches = Patches.call
 
 
 def tanh_gelu(x):
@@ -21,34 +22,35 @@ def tanh_gelu(x):
 
 
 def build_with_another_epsilon(parameters, classes):
-    return BUILD(parameters.model_copy(update={"epsilon": 1e-3}), classes)
+    return build_vit(parameters.model_copy(update={"epsilon": 1e-3}), classes)
 
 
-def patches_in_column_order(layer, images):
-    patches = PATCHES(layer, images)
+def cut_patches_in_column_order(layer, images):
+    patches = cut_patches(layer, images)
     _, n, width = patches.shape
-    grid = ops.reshape(patches, (-1, round(n**0.5), round(n**0.5), width))
+    side = round(n**0.5)
+    grid = ops.reshape(patches, (-1, side, side, width))
     return ops.reshape(ops.transpose(grid, (0, 2, 1, 3)), (-1, n, width))
 
 
-def positions_shifted(layer, patches):
+def encode_with_shifted_positions(layer, patches):
     positions = ops.roll(ops.arange(layer.num_patches), 1)[None]
     return layer.projection(patches) + layer.position_embedding(positions)
 
 
 def load_with_a_transposed_kernel(model, *arguments):
-    LOAD(model, *arguments)
-    kernel = next(w for w in model.weights if w.path == "block0_attention/query/kernel")
+    load_weights(model, *arguments)
+    kernel = next(weight for weight in model.weights if weight.path == "block0_attention/query/kernel")
     kernel.assign(ops.convert_to_numpy(kernel).transpose(2, 1, 0).copy())
 
 
-class SoftmaxBeforeTheLoss(LOSS):
+class SoftmaxBeforeTheLoss(keras.losses.SparseCategoricalCrossentropy):
     def call(self, labels, logits):
-        return super().call(labels, ops.exp(ops.log_softmax(logits)))  # which Keras does not see through
+        return super().call(labels, ops.exp(ops.log_softmax(logits)))  # written so that Keras does not undo it
 
 
-def decay_twice(optimizer):
-    return 2 * DECAY(optimizer)
+def double_weight_decay(optimizer):
+    return 2 * keras_weight_decay(optimizer)
 
 
 def make_deterministic_except_one_dropout(parts):
@@ -57,18 +59,18 @@ def make_deterministic_except_one_dropout(parts):
     return parts
 
 
-def with_two_batches_swapped(batches, step):
-    return ITEM(batches, {5: 6, 6: 5}.get(step, step))
+def get_batch_with_two_swapped(batches, step):
+    return get_batch(batches, {5: 6, 6: 5}.get(step, step))
 
 
-PLANTED: dict[str, tuple[object, str, object]] = {
+FAULTS: dict[str, tuple[object, str, object]] = {
     "tanh GELU": (vit, "exact_gelu", tanh_gelu),
     "epsilon 1e-3": (registry, "BUILDERS", {"vit": build_with_another_epsilon}),
-    "patches in column order": (Patches, "call", patches_in_column_order),
-    "positions shifted by one": (PatchEncoder, "call", positions_shifted),
+    "patches in column order": (Patches, "call", cut_patches_in_column_order),
+    "positions shifted by one": (PatchEncoder, "call", encode_with_shifted_positions),
     "one transposed kernel": (keras.Model, "load_weights", load_with_a_transposed_kernel),
     "softmax before the loss": (keras.losses, "SparseCategoricalCrossentropy", SoftmaxBeforeTheLoss),
-    "weight decay applied twice": (optimizers, "keras_weight_decay", decay_twice),
+    "weight decay applied twice": (optimizers, "keras_weight_decay", double_weight_decay),
     "a dropout left on": (comparison, "make_deterministic", make_deterministic_except_one_dropout),
-    "one batch swapped": (Batches, "__getitem__", with_two_batches_swapped),
+    "one batch swapped": (Batches, "__getitem__", get_batch_with_two_swapped),
 }
