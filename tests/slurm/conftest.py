@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from helpers.cluster import SYSTEM_PATH, Cluster
-from helpers.projects import copied
+from helpers.projects import copy_project
 
 PROGRAMS = ("slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd")
 
@@ -28,4 +28,4 @@ def cluster(request) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    return copied(tmp_path_factory.mktemp("project"))
+    return copy_project(tmp_path_factory.mktemp("project"))
