@@ -90,8 +90,11 @@ def test_a_failed_gate_and_a_killed_job_stop_only_their_backends_and_the_report_
     config.write_text(json.dumps(settings))
     results = reuse_preparation(project, "troubled", ("data",))
 
+    def read(name: str) -> pd.DataFrame:
+        return pd.read_parquet(results / "tables" / f"{name}.parquet")
+
     def load(name: str) -> pd.DataFrame:
-        return pd.read_parquet(results / "tables" / f"{name}.parquet").set_index("backend")
+        return read(name).set_index("backend")
 
     def statuses(name: str) -> dict[str, str]:
         return load(name)["status"].groupby("backend").agg(lambda values: " ".join(sorted(set(values)))).to_dict()
@@ -106,8 +109,12 @@ def test_a_failed_gate_and_a_killed_job_stop_only_their_backends_and_the_report_
         assert set(errors[["tensorflow"]]) == {"parity left no result; the last line of its log: about to be killed"}
         (error,) = set(errors[["torch"]])
         assert re.search(r"parity failed: \w+( of [\w/]+)? \(tuned\), compared with jax, differs by [\d.]+", error)
-    (failure,) = load("failures").to_dict("records")
-    assert (failure["step"], failure["names"]) == ("parity", "troubled · tensorflow")
+    failures = read("failures").set_index(["step", "names"])["status"].to_dict()
+    assert failures == {
+        ("train", "troubled · torch · tuned · float32 · seed0"): "gated",
+        ("throughput", "troubled · torch · tuned · float32"): "gated",
+        ("parity", "troubled · tensorflow"): "failed",
+    }
     failed = load("parity").loc["torch"].query("not passed")
     assert {"logits", "loss", "gradient", "losses"} == set(failed.quantity)
     logits = failed.query("quantity == 'logits'").max_rel_difference.iloc[0]
@@ -134,7 +141,7 @@ def test_a_failed_gate_and_a_killed_job_stop_only_their_backends_and_the_report_
     for name in ("epochs", "summaries"):
         passed = load(name).groupby("backend").parity_passed.agg(set).to_dict()
         assert passed == {"jax": {True}, "torch": {False}, "tensorflow": {True}}
-    comparisons = pd.read_parquet(results / "tables" / "comparisons.parquet")
+    comparisons = read("comparisons")
     with_torch = (comparisons.backend_a == "torch") | (comparisons.backend_b == "torch")
     assert with_torch.any()
     assert (comparisons.verdict.str.endswith("; parity failed") == with_torch).all()
