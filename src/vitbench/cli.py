@@ -13,7 +13,7 @@ from vitbench.config.loading import ConfigError
 from vitbench.config.schema import Config
 from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
-from vitbench.system.gpus import claim_gpu
+from vitbench.system.gpu_claim import claim_gpu
 from vitbench.system.logs import log_to
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

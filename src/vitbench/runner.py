@@ -12,7 +12,7 @@ from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
 from vitbench.results.writers import write_unfinished
 from vitbench.system.files import read_json
-from vitbench.system.gpus import claim_gpu
+from vitbench.system.gpu_claim import claim_gpu
 from vitbench.system.logs import UserError, log, notify
 from vitbench.system.subprocesses import run_in_subprocess
 

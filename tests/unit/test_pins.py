@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -111,6 +112,34 @@ def test_a_step_imports_nothing_that_its_environment_was_not_asked_to_hold(step)
     foreign = imported - sys.stdlib_module_names - {"vitbench"} - of_jobs
     unasked = [n for n in foreign if not asked & {canonicalize_name(d).removesuffix("-cpu") for d in belongs_to[n]}]
     assert sorted(unasked) == []
+
+
+def test_the_workflow_imports_only_packages_that_snakemake_requires():
+    rules = [REPOSITORY / "Snakefile", *(REPOSITORY / "workflow" / "rules").glob("*.smk")]
+    modules = {name for file in rules for name in re.findall(r"^from (vitbench[\w.]*) import", file.read_text(), re.M)}
+    assert len(modules) > 5
+    program = f"import sys; old = set(sys.modules); import {', '.join(modules)}; print(*(set(sys.modules) - old))"
+    command = [sys.executable, "-c", program]
+    imported = set(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split())
+    belongs_to = importlib.metadata.packages_distributions()
+    packages = {module.split(".")[0] for module in imported}
+    distributions = {canonicalize_name(name) for package in packages for name in belongs_to.get(package, [])}
+    assert "pydantic" in distributions
+    assert distributions - required_packages("snakemake") - {"vitbench"} == set()
+
+
+def required_packages(name: str) -> set[str]:
+    """The distribution `name`, what it requires, what that requires, and so on, without extras."""
+    known: set[str] = set()
+    queue = [canonicalize_name(name)]
+    while queue:
+        if (package := queue.pop()) in known:
+            continue
+        known.add(package)
+        requirements = map(Requirement, importlib.metadata.requires(package) or [])
+        taken = [r for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
+        queue += [canonicalize_name(requirement.name) for requirement in taken]
+    return known
 
 
 def imports(file: Path, module_level: bool = False) -> set[str]:

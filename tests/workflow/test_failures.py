@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from helpers.projects import TINY, TINY_CONFIG, planned_rules, reuse_preparation, run_snakemake
-from vitbench.system.environment import has_gpu
+from vitbench.system.gpus import has_gpu
 
 pytestmark = pytest.mark.workflow
 

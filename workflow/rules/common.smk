@@ -17,9 +17,9 @@ from vitbench.config.loading import ConfigError, parse_config
 from vitbench.results.jobs import list_jobs
 from vitbench.results.paths import Results
 from vitbench.results.schema import COLUMNS, FIGURES
-from vitbench.system.environment import has_gpu
 from vitbench.system.files import atomic_write
 from vitbench.system.fingerprint import fingerprint, source_files
+from vitbench.system.gpus import has_gpu
 
 try:
     experiment = parse_config(config)

@@ -87,12 +87,6 @@ def installed_versions(packages: tuple[str, ...]) -> dict[str, str]:
     return {name: version for name in packages if (version := _version(name))}
 
 
-def has_gpu() -> bool:
-    """Whether the kernel has a GPU: NVIDIA's (nvidia0, …), AMD's (kfd), or one of Windows through WSL (dxg)."""
-    devices = Path("/dev")
-    return any(devices.glob("nvidia[0-9]*")) or (devices / "kfd").exists() or (devices / "dxg").exists()
-
-
 def peak_host_memory_bytes() -> int:
     """The largest resident set size of this process so far, bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -15,7 +15,7 @@ from vitbench.system.locks import hold_one_of
 
 JOB = """
 import os, sys, time
-from vitbench.system.gpus import claim_gpu
+from vitbench.system.gpu_claim import claim_gpu
 gpu = claim_gpu(sys.argv[1])
 print(gpu, os.environ.get("CUDA_VISIBLE_DEVICES"), time.time(), flush=True)
 time.sleep(float(sys.argv[2]))

@@ -18,7 +18,7 @@ from vitbench.system.scratch import PREFIX
 PARENT = """
 import os, subprocess, sys, time
 from pathlib import Path
-from vitbench.system.gpus import claim_gpu
+from vitbench.system.gpu_claim import claim_gpu
 from vitbench.system.scratch import scratch_folder
 from vitbench.system.subprocesses import run_in_subprocess
 
