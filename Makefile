@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo test test-fast env-test slurm-test lint format lock schema
+.PHONY: help demo test test-fast env-test conda-test slurm-test lint format lock schema
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test-fast: $(READY) ## run the tests that train nothing: the unit tests and thos
 
 env-test: $(READY) ## install every conda environment from scratch and run its rules' commands in it
 	python -m pytest tests/environments $(PYTEST_ARGS)
+
+conda-test: $(READY) ## install conda in a temporary folder and run the workflow with --use-conda
+	python -m pytest tests/conda $(PYTEST_ARGS)
 
 slurm-test: $(READY) ## start a temporary SLURM cluster, run the workflow on it, remove it; needs root and Debian
 	tests/slurm/install

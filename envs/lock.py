@@ -1,7 +1,8 @@
 """Writes every pinned environment from pyproject.toml: run it with `make lock`.
 
 envs/venv.txt is what `make` installs into .venv, for each Python ≥ 3.11; envs/*.yaml are the conda environments, whose
-Python is fixed. conda-forge provides python and pip alone: the frameworks ship their GPU builds through the index.
+Python is fixed. conda-forge provides only python, pip and what its pip requires, setuptools and wheel: the frameworks
+ship their GPU builds through the index. Channels of the user's own settings come after conda-forge, which has all four.
 """
 
 import re
@@ -14,11 +15,12 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 REPOSITORY = Path(__file__).parents[1]
-PYTHON, PIP = "3.11.13", "25.2"
+PYTHON = "3.11.13"
+FROM_CONDA = {"python": PYTHON, "pip": "25.2", "setuptools": "80.9.0", "wheel": "0.45.1"}
 HEADER = "# Made by `make lock` from pyproject.toml; do not edit.\n"
 CPU_NOTE = (
-    "# Without the CUDA libraries: a CPU build of torch has no use for them, and a CUDA build, if that is\n"
-    "# all that your index has, requires them itself at exact versions.\n"
+    "# Without the CUDA libraries, for which a CPU build has no use. If your index has only a CUDA build of torch\n"
+    "# for your platform, as the default index has for Linux, pip adds the libraries that this build requires.\n"
 )
 CUDA = re.compile(r"(nvidia|cuda|triton)\b(?!-ml-py)")
 # Where a conda environment may be made: sys_platform, platform_system, platform_machine.
@@ -64,8 +66,8 @@ def main() -> None:
 def resolve(direct: list[str], constraints: list[str]) -> list[str]:
     """Exact pins, with markers, of `direct` and all that they require, for Linux and macOS and Python ≥ 3.11."""
     with tempfile.TemporaryDirectory() as folder:
-        wanted, constrained = Path(folder, "wanted.in"), Path(folder, "constraints.txt")
-        wanted.write_text("\n".join(direct))
+        requirements, constrained = Path(folder, "requirements.in"), Path(folder, "constraints.txt")
+        requirements.write_text("\n".join(direct))
         constrained.write_text("\n".join(constraints))
         command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
         command += [
@@ -74,7 +76,7 @@ def resolve(direct: list[str], constraints: list[str]) -> list[str]:
             "--no-emit-index-url",
             "--constraint",
             str(constrained),
-            str(wanted),
+            str(requirements),
         ]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -92,8 +94,8 @@ def for_conda(pin: str) -> bool:
 
 
 def conda(pins: list[str]) -> str:
-    lines = ["channels:", "  - conda-forge", "  - nodefaults", "dependencies:"]
-    lines += [f"  - python={PYTHON}", f"  - pip={PIP}", "  - pip:"]
+    lines = ["channels:", "  - conda-forge", "dependencies:"]
+    lines += [*(f"  - {name}={version}" for name, version in FROM_CONDA.items()), "  - pip:"]
     return "\n".join([*lines, *(f"      - {_quoted(pin)}" for pin in pins)]) + "\n"
 
 

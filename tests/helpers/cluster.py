@@ -136,9 +136,10 @@ class Cluster:
         subprocess.run(["umount", "--recursive", "--lazy", str(self.folder / "cgroup")], capture_output=True)
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
-        ran = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
-        assert ran.returncode == 0 or not check, f"{command}: {ran.stdout}{ran.stderr}{self.logs()}"
-        return ran
+        completed = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+        output = completed.stdout + completed.stderr
+        assert completed.returncode == 0 or not check, f"{command}: {output}{self.logs()}"
+        return completed
 
     def start(self, name: str, *arguments: str, program: str | None = None) -> None:
         with (self.folder / f"{name}.out").open("a") as out:

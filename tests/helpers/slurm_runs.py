@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from helpers.cluster import Cluster
@@ -32,7 +30,7 @@ def edit_profile(project: Path, edits: dict[str, str]) -> None:
     profile.write_text(text)
 
 
-def snakemake(cluster: Cluster, project: Path, *arguments: str) -> subprocess.Popen:
+def start_snakemake(cluster: Cluster, project: Path, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *arguments]
     environment = {k: v for k, v in cluster.environment.items() if k not in ("KERAS_BACKEND", "PYTHONPATH")}
     environment["PATH"] = f"{cluster.folder}/bin:{Path(sys.executable).parent}:{environment['PATH']}"
@@ -40,22 +38,13 @@ def snakemake(cluster: Cluster, project: Path, *arguments: str) -> subprocess.Po
         return subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log)
 
 
-def ended(cluster: Cluster, project: Path, process: subprocess.Popen, seconds: float) -> str:
-    """What Snakemake said, when it has ended well."""
+def wait_until_done(cluster: Cluster, project: Path, process: subprocess.Popen, seconds: float) -> str:
+    """Waits for Snakemake, which must succeed, and returns its output."""
     try:
         process.wait(seconds)
     finally:
         if process.poll() is None:
             process.kill()
-    said = (project / "snakemake.log").read_text()
-    assert process.returncode == 0, said[-6000:] + cluster.logs()
-    return said
-
-
-def until(condition: Callable[[], object], seconds: float, what: str):
-    """What `condition` gives as soon as it is something."""
-    ends = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < ends, f"{what} did not come in {seconds:.0f} s"
-        time.sleep(0.1)
-    return found
+    output = (project / "snakemake.log").read_text()
+    assert process.returncode == 0, output[-6000:] + cluster.logs()
+    return output

@@ -13,6 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from helpers.backend_processes import subprocess_environment
 from vitbench.system.fingerprint import source_files
 
 REPOSITORY = Path(__file__).parents[2]
@@ -58,26 +59,27 @@ def test_every_pin_is_exact(name):
 
 
 @pytest.mark.parametrize("path", CONDA, ids=lambda path: path.stem)
-def test_conda_forge_provides_python_and_pip_alone(path):
+def test_conda_forge_provides_python_and_pip_and_what_pip_requires_at_exact_versions(path):
     environment = yaml.safe_load(path.read_text())
-    assert environment["channels"] == ["conda-forge", "nodefaults"]
+    assert environment["channels"] == ["conda-forge"]
     *conda, index = environment["dependencies"]
-    assert [re.fullmatch(r"(python|pip)=\d+(\.\d+)+", line)[1] for line in conda] == ["python", "pip"]
+    names = [re.fullmatch(r"(\w+)=\d+(\.\d+)+", line)[1] for line in conda]
+    assert names == ["python", "pip", "setuptools", "wheel"]
     assert list(index) == ["pip"]
 
 
 @pytest.mark.parametrize("path", CONDA, ids=lambda path: path.stem)
 def test_an_environment_has_what_pyproject_asks_for_at_that_version(path):
     extras = [path.stem] if path.stem == "report" else ["keras", path.stem]
-    wanted = direct(*extras)
-    found = versions(path.stem)
-    assert {name: found.get(name) for name in wanted} == wanted
+    requested = direct(*extras)
+    pinned = versions(path.stem)
+    assert {name: pinned.get(name) for name in requested} == requested
 
 
 def test_venv_has_what_pyproject_asks_for_at_that_version():
-    wanted = direct(*(extra for extra in EXTRAS if extra not in GPU_ONLY))
-    found = versions("venv")
-    assert {name: found.get(name) for name in wanted} == wanted
+    requested = direct(*(extra for extra in EXTRAS if extra not in GPU_ONLY))
+    pinned = versions("venv")
+    assert {name: pinned.get(name) for name in requested} == requested
 
 
 @pytest.mark.parametrize("backend", GPU_ONLY)
@@ -102,25 +104,30 @@ def test_no_pin_is_for_another_python_than_the_environments(path):
 )
 def test_a_step_imports_nothing_that_its_environment_was_not_asked_to_hold(step):
     extras = ["report"] if step in ("tables", "report") else ["keras", "jax-cpu", "torch-cpu", "tensorflow-cpu"]
-    asked = {name.removesuffix("-cpu") for name in direct(*extras)}
+    requested = {name.removesuffix("-cpu") for name in direct(*extras)}
     belongs_to = importlib.metadata.packages_distributions()
     files = [Path(file) for file in source_files(f"vitbench.steps.{step}")]
     # The report calls no method of a backend that imports its framework, so there only the imports of modules count.
     when_imported = [file for file in files if extras == ["report"] and file.parent.name == "backends"]
     imported = {name for file in files for name in imports(file, module_level=file in when_imported)}
-    of_jobs = {"pynvml"} if extras == ["report"] else set()  # what a job says of its GPU; no table is a job
-    foreign = imported - sys.stdlib_module_names - {"vitbench"} - of_jobs
-    unasked = [n for n in foreign if not asked & {canonicalize_name(d).removesuffix("-cpu") for d in belongs_to[n]}]
-    assert sorted(unasked) == []
+    in_jobs_only = {"pynvml"} if extras == ["report"] else set()  # describes the GPU of a job
+    foreign = imported - sys.stdlib_module_names - {"vitbench"} - in_jobs_only
+    unrequested = [
+        n for n in foreign if not requested & {canonicalize_name(d).removesuffix("-cpu") for d in belongs_to[n]}
+    ]
+    assert sorted(unrequested) == []
 
 
 def test_the_workflow_imports_only_packages_that_snakemake_requires():
     rules = [REPOSITORY / "Snakefile", *(REPOSITORY / "workflow" / "rules").glob("*.smk")]
     modules = {name for file in rules for name in re.findall(r"^from (vitbench[\w.]*) import", file.read_text(), re.M)}
     assert len(modules) > 5
-    program = f"import sys; old = set(sys.modules); import {', '.join(modules)}; print(*(set(sys.modules) - old))"
+    program = f"import sys; old = set(sys.modules); import {', '.join(modules)}"
+    program += "; vitbench.config.loading.parse_config({}); print(*(set(sys.modules) - old))"
     command = [sys.executable, "-c", program]
-    imported = set(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split())
+    environment = subprocess_environment()
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    imported = completed.stdout.split()
     belongs_to = importlib.metadata.packages_distributions()
     packages = {module.split(".")[0] for module in imported}
     distributions = {canonicalize_name(name) for package in packages for name in belongs_to.get(package, [])}
@@ -157,18 +164,18 @@ def test_the_report_needs_no_keras():
 
 @pytest.mark.parametrize("path", CONDA, ids=lambda path: path.stem)
 def test_an_environment_has_the_versions_that_are_tested(path):
-    tested, found = versions("venv"), versions(path.stem)
-    shared = tested.keys() & found.keys()
-    assert {name: found[name] for name in shared} == {name: tested[name] for name in shared}
+    tested, pinned = versions("venv"), versions(path.stem)
+    shared = tested.keys() & pinned.keys()
+    assert {name: pinned[name] for name in shared} == {name: tested[name] for name in shared}
     assert len(shared) > 10
 
 
 def test_the_running_interpreter_has_the_pinned_versions():
-    here = [pin for pin in pins("venv") if pin.marker is None or pin.marker.evaluate()]
-    assert len(here) > 100
-    pinned = {pin.name: str(pin.specifier).removeprefix("==") for pin in here}
-    found = {name: importlib.metadata.version(name).partition("+")[0] for name in pinned}
-    assert found == pinned
+    applicable = [pin for pin in pins("venv") if pin.marker is None or pin.marker.evaluate()]
+    assert len(applicable) > 100
+    pinned = {pin.name: str(pin.specifier).removeprefix("==") for pin in applicable}
+    installed = {name: importlib.metadata.version(name).partition("+")[0] for name in pinned}
+    assert installed == pinned
 
 
 def test_no_file_of_the_environments_names_where_packages_come_from():

@@ -243,6 +243,19 @@ def test_a_change_of_measured_code_repeats_its_jobs(project):
     module.write_text(text)
 
 
+@pytest.mark.parametrize(
+    ("file", "step"),
+    [
+        ("runs/vit/torch/tuned/float32/seed1/metrics.json", "train"),
+        ("throughput/vit/jax/native/float32.json", "throughput"),
+    ],
+)
+def test_a_deleted_result_is_computed_again(project, results, file, step):
+    deleted = (results / file).rename(project / "deleted.json")
+    assert planned_rules(project) == {"all", step, "tables", "report"}
+    deleted.rename(results / file)
+
+
 def test_a_change_of_a_figure_only_renders_the_report_again(project):
     module = project / "src" / "vitbench" / "report" / "figures" / "bars.py"
     module.touch()

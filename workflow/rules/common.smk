@@ -1,8 +1,6 @@
 # What the rules share: the checked config, the wildcards that it allows, and the input functions.
 import os
 import re
-import shlex
-import site
 import subprocess
 import sys
 from pathlib import Path
@@ -48,31 +46,6 @@ ON_A_CLUSTER = workflow.global_resources["_cores"].value is None
 if ON_A_CLUSTER and getattr(workflow.global_resources.get("gpu"), "value", None) == 1:
     del workflow.global_resources["gpu"]
 
-# Every command gets the package and the config in the same way, in any environment, here or on a node of a cluster. It does
-# not see packages in the user's own site-packages.
-shell.prefix(
-    "set -euo pipefail; export PYTHONNOUSERSITE=1"
-    f" PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'src')))} VITBENCH_CONFIG={CONFIG}; "
-)
-
-
-def warn_of_visible_packages():
-    """Warns if pip would skip packages while conda creates an environment, because it finds them in the user's own folders."""
-    variables = ("PYTHONPATH", "PIP_USER", "PIP_TARGET")
-    places = [f"{name}={os.environ[name]}" for name in variables if os.environ.get(name)]
-    user_site = Path(site.getuserbase(), "lib", "python3.11", "site-packages")
-    if "PYTHONNOUSERSITE" not in os.environ and user_site.is_dir() and any(user_site.iterdir()):
-        places.append(str(user_site))
-    if places:
-        logger.warning(
-            "Environments that conda creates now may lack packages, because pip does not install what it finds in "
-            f"{', '.join(places)}. Run: unset PYTHONPATH PIP_USER PIP_TARGET; export PYTHONNOUSERSITE=1"
-        )
-
-
-if workflow.is_main_process and "conda" in map(str, workflow.deployment_settings.deployment_method):
-    warn_of_visible_packages()
-
 
 wildcard_constraints:
     model="|".join(map(re.escape, experiment.models.parameters())),
@@ -80,20 +53,6 @@ wildcard_constraints:
     execution="published|tuned|native",
     precision="float32|tf32|mixed_bfloat16",
     seed=r"\d+",
-
-
-def environment(backend):
-    """The conda environment of a backend, for the configured accelerator."""
-    variant = "-cpu" if experiment.accelerator == "cpu" else ""
-    return str(Path(workflow.basedir, "envs", f"{backend}{variant}.yaml"))
-
-
-def backend_environment(wildcards):
-    return environment(wildcards.backend)
-
-
-def model_environment(wildcards):
-    return environment(experiment.reference_backend(wildcards.model))
 
 
 def relevant_settings(step):
@@ -178,9 +137,11 @@ def every_sample(wildcards):
 
 def stop_without_gpu():
     """Raises WorkflowError if a local run would train on a machine without a GPU and the config does not allow it."""
-    needs_gpu = experiment.accelerator == "auto" and not experiment.allow_cpu
-    will_train = "train" in {job.rule.name for job in workflow.dag.needrun_jobs()}
-    if needs_gpu and will_train and workflow.is_main_process and workflow.local_exec and not has_gpu():
+    if experiment.accelerator != "auto" or experiment.allow_cpu or has_gpu():
+        return
+    # Without an executor plugin, Snakemake only creates environments, perhaps on the login node of a cluster.
+    is_local = workflow.is_main_process and workflow.executor_plugin is not None and workflow.local_exec
+    if is_local and "train" in {job.rule.name for job in workflow.dag.needrun_jobs()}:
         raise WorkflowError(f"This machine has no GPU, and accelerator is 'auto'. {WITHOUT_GPU}.")
 
 

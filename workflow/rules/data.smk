@@ -14,7 +14,7 @@ rule data:
         f"{LOGS}/data.log",
     retries: 3 if experiment.dataset.source == "keras" else 0
     conda:
-        environment(experiment.data_backend())
+        environment_file(experiment.data_backend())
     params:
         settings=relevant_settings("data"),
         code=code_digest("data"),

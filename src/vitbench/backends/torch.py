@@ -6,7 +6,6 @@ from typing import Any
 
 from vitbench.backends.base import Backend, join_device_types
 from vitbench.backends.plan import Plan
-from vitbench.system.scratch import scratch_folder
 
 
 class TorchBackend(Backend):
@@ -23,6 +22,8 @@ class TorchBackend(Backend):
         if accelerator == "cpu":
             os.environ["KERAS_TORCH_DEVICE"] = "cpu"  # otherwise Keras would use Apple's GPU
         if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:  # a shared cache would shorten later startup times
+            from vitbench.system.scratch import scratch_folder  # needs filelock, which a process that only plans lacks
+
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(scratch_folder())
 
     def set_precision(self, precision: str) -> None:

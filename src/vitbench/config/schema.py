@@ -117,6 +117,16 @@ class Config(Section):
         known = backends if len(backends) > 1 else [b for b in self.backends if b not in backends] or backends
         return self.parity.reference_backend if self.parity.reference_backend in known else known[0]
 
+    def environment(self, backend: Backend) -> str:
+        """The name of the conda environment in which `backend` runs, without a suffix."""
+        return f"{backend}-cpu" if self.accelerator == "cpu" else backend
+
+    def required_environments(self) -> set[str]:
+        """The conda environments that every configuration needs, and the report's."""
+        pairs = self.model_backends()
+        needed = [{self.data_backend(), self.reference_backend(model), backend} for model, backend in pairs]
+        return {"report", *map(self.environment, set.intersection(*needed))}
+
     def model_executions(self, model: str) -> Executions:
         """The execution modes of `model`, which the baseline may set for itself."""
         if self.baseline and model == self.baseline.model and self.baseline.executions:

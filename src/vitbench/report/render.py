@@ -17,6 +17,7 @@ from traitlets import default
 import vitbench
 from vitbench.report.html import backend_css
 from vitbench.system.files import atomic_write
+from vitbench.system.scratch import scratch_folder
 
 # The notebooks and the template. In the source tree it is a link to reports/ at the top level; a wheel holds a copy.
 REPORTS = Path(vitbench.__file__).parent / "reports"
@@ -30,7 +31,7 @@ def render_notebook(notebook: Path, parameters: dict, title: str, ipynb_out: Pat
     fails; then neither file is written.
     """
     logging.getLogger("papermill").setLevel(logging.WARNING)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as scratch:
         executed = papermill.execute_notebook(
             str(notebook),
             None,

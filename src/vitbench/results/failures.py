@@ -26,8 +26,7 @@ class Failure:
         """The end of the log; empty without a log."""
         if not self.log.exists():
             return ""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return "\n".join([line.rstrip()[:LINE_LENGTH] for line in lines if line.strip()][-LAST_LINES:])
+        return "\n".join(_read_lines(self.log)[-LAST_LINES:])
 
 
 def find_failure(config: Config, results: Results, job: Job) -> Failure | None:
@@ -49,19 +48,29 @@ def _find_missing_result(config: Config, results: Results, job: Job) -> Failure:
     plan = (job.model, job.backend, job.precision)
     reference = config.reference_backend(job.model)
     commands = [
-        ("data", (), results.manifest),
-        ("init", (job.model, f"seed{seed}"), results.init(job.model, seed)),
-        ("tune", plan, results.tune(*plan)),
-        ("parity", (job.model, reference), results.parity(job.model, reference)),
-        ("parity", (job.model, job.backend), results.parity(job.model, job.backend)),
-        (job.step, job.log_names, job.result_path(results)),
+        ("data", (), config.data_backend(), results.manifest),
+        ("init", (job.model, f"seed{seed}"), reference, results.init(job.model, seed)),
+        ("tune", plan, job.backend, results.tune(*plan)),
+        ("parity", (job.model, reference), reference, results.parity(job.model, reference)),
+        ("parity", (job.model, job.backend), job.backend, results.parity(job.model, job.backend)),
+        (job.step, job.log_names, job.backend, job.result_path(results)),
     ]
-    step, names = next((step, names) for step, names, result in commands if not result.exists())
+    step, names, backend, _ = next(command for command in commands if not command[-1].exists())
     log = results.log(step, *names)
+    lines = _read_lines(log) if log.exists() else []
+    environment = config.environment(backend)
+    creation_log = results.log("environment", environment)
+    if creation_log.exists() and not (lines and log.stat().st_mtime > creation_log.stat().st_mtime):
+        errors = [line for line in _read_lines(creation_log) if "error" in line.lower()] or [f"see {creation_log}"]
+        error = f"conda could not create the environment: {errors[-1]}"
+        return Failure("environment", (environment,), "failed", error, creation_log)
     if not log.exists():
         return Failure(step, names, "missing", f"{step} did not start, or ended before it wrote to its log", log)
-    failure = Failure(step, names, "failed", f"{step} left no result", log)
-    lines = failure.last_lines().splitlines()
-    if not lines:
-        return failure
-    return Failure(step, names, "failed", f"{step} left no result; the last line of its log: {lines[-1]}", log)
+    last_line = f"; the last line of its log: {lines[-1]}" if lines else ""
+    return Failure(step, names, "failed", f"{step} left no result{last_line}", log)
+
+
+def _read_lines(log: Path) -> list[str]:
+    """The lines of a log that are not blank, each cut to `LINE_LENGTH`."""
+    lines = log.read_text(errors="replace").splitlines()
+    return [line.rstrip()[:LINE_LENGTH] for line in lines if line.strip()]

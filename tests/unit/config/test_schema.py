@@ -58,6 +58,19 @@ def test_a_model_with_one_backend_is_compared_with_another_backend_if_there_is_o
     assert config.reference_backend("resnet50v2") == "jax"
 
 
+def test_the_accelerator_cpu_selects_the_environments_without_cuda():
+    assert Config().environment("torch") == "torch"
+    assert Config(accelerator="cpu").environment("torch") == "torch-cpu"
+
+
+def test_the_required_environments_are_those_that_every_configuration_needs():
+    assert Config(backends=["torch", "jax"], baseline=None).required_environments() == {"report", "torch", "jax"}
+    assert Config(backends=["jax", "torch"], accelerator="cpu").required_environments() == {"report", "jax-cpu"}
+    two_references = Config(backends=["torch", "jax"], baseline={"backends": ["tensorflow", "torch"]})
+    assert two_references.required_environments() == {"report", "torch"}
+    assert Config(backends=["jax"], baseline=None).required_environments() == {"report", "jax"}
+
+
 def test_a_custom_model_is_added_to_the_built_in_models():
     config = parse_config({"models": {"own": {"builder": "nets.small:build", "options": {"width": 4}}}})
     assert list(config.models.parameters()) == ["vit", "resnet50v2", "own"]

@@ -44,9 +44,9 @@ def project(wheel, tmp_path_factory) -> Path:
 
     def run(*arguments: str) -> str:
         command = [sys.executable, *arguments]
-        ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-        assert ran.returncode == 0, ran.stderr
-        return ran.stdout
+        completed = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        assert completed.returncode == 0, completed.stderr
+        return completed.stdout
 
     used = run("-c", "import vitbench; print(vitbench.__file__)").strip()
     assert Path(used).is_relative_to(site)

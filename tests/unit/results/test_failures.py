@@ -1,6 +1,7 @@
 """Why a job did not complete, and how the tables and the report show it."""
 
 import json
+import os
 
 import pytest
 
@@ -63,6 +64,34 @@ def test_the_failure_names_the_first_step_without_a_result(results, step, names)
     write_log(results, step, *names)
     error = f"{step} left no result; the last line of its log: no driver"
     assert step_status_error(results) == (step, "failed", error)
+
+
+def test_the_failure_of_an_environment_has_the_last_error_of_its_creation(results):
+    write_log(results, "train", "vit", "torch", "tuned", "float32", "seed1", lines="")  # Snakemake creates the file
+    write_log(results, "environment", "torch", lines="Pip subprocess error:\nERROR: no torch==2.99\n\n  bye\n")
+    assert step_status_error(results) == (
+        "environment",
+        "failed",
+        "conda could not create the environment: ERROR: no torch==2.99",
+    )
+
+
+def test_a_job_that_started_after_the_creation_of_its_environment_failed_has_its_own_failure(results):
+    write_log(results, "environment", "torch")
+    os.utime(results.log("environment", "torch"), (0, 0))
+    write_log(results, "train", "vit", "torch", "tuned", "float32", "seed1")
+    assert step_status_error(results)[0] == "train"
+
+
+def test_the_failed_environment_of_another_backend_is_not_the_failure(results):
+    write_log(results, "environment", "jax")
+    assert step_status_error(results)[:2] == ("train", "missing")
+
+
+def test_the_failed_environment_of_the_reference_is_the_failure_of_a_job_that_needs_the_reference(results):
+    results.parity("vit", "jax").unlink()
+    write_log(results, "environment", "jax")
+    assert find_failure(CONFIG, results, RUN).names == ("jax",)
 
 
 def test_a_job_that_did_not_start_is_missing(results):

@@ -64,5 +64,5 @@ def test_the_package_records_the_start_of_the_process_before_it_imports_any_othe
         "import sys; before = set(sys.modules); import vitbench; "
         "print(*sorted(name for name in set(sys.modules) - before if 'vitbench' in name))"
     )
-    ran = subprocess.run([sys.executable, "-c", code], cwd=SOURCE, capture_output=True, text=True, timeout=60)
-    assert ran.stdout.split() == ["vitbench", "vitbench.system", "vitbench.system.times"]
+    completed = subprocess.run([sys.executable, "-c", code], cwd=SOURCE, capture_output=True, text=True, timeout=60)
+    assert completed.stdout.split() == ["vitbench", "vitbench.system", "vitbench.system.times"]

@@ -171,7 +171,7 @@ def test_every_version_of_python_computes_the_same_fingerprint():
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
     digests = set()
     for python in installed_pythons():
-        ran = subprocess.run([python, "-c", line], env=environment, capture_output=True, text=True, timeout=60)
-        assert ran.returncode == 0, ran.stderr
-        digests.add(ran.stdout)
+        completed = subprocess.run([python, "-c", line], env=environment, capture_output=True, text=True, timeout=60)
+        assert completed.returncode == 0, completed.stderr
+        digests.add(completed.stdout)
     assert len(digests) == 1

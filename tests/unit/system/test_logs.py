@@ -38,13 +38,13 @@ def run_job_on_terminal(folder, *arguments: str) -> tuple[int, str]:
     """The exit status of the job, and all that it wrote to its terminal."""
     master, terminal = pty.openpty()
     with os.fdopen(terminal, "w") as file:
-        ran = run_job(folder, *arguments, stdout=file, stderr=file)
+        completed = run_job(folder, *arguments, stdout=file, stderr=file)
         os.write(terminal, b"\nEND")
         output = b""
         while not output.endswith(b"END"):
             output += os.read(master, 100_000)
     os.close(master)
-    return ran.returncode, output.decode()
+    return completed.returncode, output.decode()
 
 
 def visible_lines(output: str) -> list[str]:
@@ -56,9 +56,9 @@ def visible_lines(output: str) -> list[str]:
 
 
 def test_progress_is_printed_and_all_other_output_goes_to_the_log(tmp_path):
-    ran = run_job(tmp_path, capture_output=True)
-    assert ran.returncode == 0 and ran.stdout == ""
-    assert ran.stderr.splitlines() == [
+    completed = run_job(tmp_path, capture_output=True)
+    assert completed.returncode == 0 and completed.stdout == ""
+    assert completed.stderr.splitlines() == [
         "half-way [b]",
         "train vit · [torch]: epoch 3/3, loss 0.250, val_accuracy 1.000, 0 s left",
         "done",
@@ -77,16 +77,18 @@ def test_lines_of_progress_are_ten_seconds_apart_where_there_is_no_terminal(tmp_
         "for i in range(100): passed += 1; time.monotonic = lambda: now() + passed; bar.advance(loss=i)"
     )
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
-    steps = [int(step) for step in re.findall(r"step (\d+)/100, loss [\d.]+, \d+ s left", ran.stderr)]
+    completed = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60
+    )
+    steps = [int(step) for step in re.findall(r"step (\d+)/100, loss [\d.]+, \d+ s left", completed.stderr)]
     assert len(steps) in (10, 11) and steps[-1] == 100
     assert all(later - earlier >= 10 for earlier, later in pairwise(steps[:-1]))
 
 
 def test_a_user_error_is_one_line_without_a_traceback(tmp_path):
-    ran = run_job(tmp_path, "fail", capture_output=True)
-    assert ran.returncode == 1
-    assert ran.stderr.splitlines()[-1] == "Error: no such file" and "Traceback" not in ran.stderr
+    completed = run_job(tmp_path, "fail", capture_output=True)
+    assert completed.returncode == 1
+    assert completed.stderr.splitlines()[-1] == "Error: no such file" and "Traceback" not in completed.stderr
 
 
 def test_a_terminal_shows_a_live_bar(tmp_path):

@@ -72,8 +72,10 @@ def start(temporary: Path) -> tuple[subprocess.Popen, int, int]:
 
 def run_python(code: str, temporary: Path) -> str:
     command = [sys.executable, "-c", code]
-    ran = subprocess.run(command, env=environment(temporary), check=True, timeout=60, capture_output=True, text=True)
-    return ran.stdout
+    completed = subprocess.run(
+        command, env=environment(temporary), check=True, timeout=60, capture_output=True, text=True
+    )
+    return completed.stdout
 
 
 def wait_until_empty(folder: Path) -> None:

@@ -86,9 +86,13 @@ class LocalConda:
         assert completed.returncode == 0, completed.stdout + completed.stderr
         return completed.stdout
 
+    def run(self, *arguments: str) -> str:
+        """Runs conda and returns its standard output."""
+        return self.run_python("-m", "conda", *arguments)
+
     def environment(self) -> dict[str, str]:
         """The variables of this process without those that change what conda or pip install, conda first on PATH."""
-        removed = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "CONDARC", "KERAS_BACKEND", "JAX_PLATFORMS")
+        removed = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDARC", "KERAS_BACKEND", "JAX_PLATFORMS")
         kept = {key: value for key, value in os.environ.items() if key not in removed and not key.startswith("CONDA_")}
         return kept | {"PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}", "PYTHONNOUSERSITE": "1"}
 
