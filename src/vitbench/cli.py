@@ -1,5 +1,6 @@
 """One command per step of the pipeline, for the rules and for use by hand."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +12,19 @@ from vitbench.config import loading
 from vitbench.config.executions import Backend, Execution, Precision, TimedExecution
 from vitbench.config.loading import ConfigError
 from vitbench.config.schema import Config
-from vitbench.results.jobs import Job
+from vitbench.results.jobs import CONTROL, Job
 from vitbench.results.paths import Results
 from vitbench.system.gpu_claim import claim_gpu
 from vitbench.system.logs import log_to
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _check_round(text: str) -> str:
+    if not re.fullmatch(rf"[1-9]\d*({CONTROL})?", text):
+        raise typer.BadParameter(f"{text!r} is neither a number from 1 nor one followed by {CONTROL}")
+    return text
+
 
 ConfigFiles = Annotated[
     list[Path],
@@ -34,6 +42,12 @@ ExecutionName = Annotated[Execution, typer.Option(help="published or tuned.")]
 PrecisionName = Annotated[Precision, typer.Option(help="float32, tf32 or mixed_bfloat16. float32 has TF32 off.")]
 Seed = Annotated[
     int, typer.Option(help="Seed of the initial weights, the order of the images, augmentation and dropout.")
+]
+Round = Annotated[
+    str,
+    typer.Option(
+        help="Number of the round, from 1; 2-control is the second measurement in round 2.", callback=_check_round
+    ),
 ]
 
 
@@ -131,10 +145,11 @@ def throughput(
     backend: BackendName,
     execution: TimedExecutionName = "tuned",
     precision: PrecisionName = "float32",
+    round: Round = "1",
     log: LogFile = None,
 ):
-    """Measure the steady-state speed of training and inference."""
-    job = Job(model, backend, execution, precision)
+    """Measure one round of the steady-state speed of training and inference."""
+    job = Job(model, backend, execution, precision, round=round)
     with log_to(log, step="throughput", **asdict(job)):
         runner.run_job(*_open_on_device(config, model), job)
 

@@ -13,7 +13,9 @@ from helpers.waiting import wait_until
 from vitbench.system.gpus import has_gpu
 
 EXPERIMENT = ("--configfile", "config.yaml", TINY_CONFIG, "small.yaml")
-SMALL_CONFIG = "seeds: [0]\nexecutions: {train: [tuned], throughput: [tuned]}\n"
+SMALL_CONFIG = (
+    "seeds: [0]\nexecutions: {train: [tuned], throughput: [tuned]}\nthroughput: {rounds: 1, control: false}\n"
+)
 CPU_ENVIRONMENTS = ("jax-cpu", "report", "tensorflow-cpu", "torch-cpu")
 GPU_ENVIRONMENTS = ("jax", "tensorflow", "torch")
 BACKENDS = ("jax", "tensorflow", "torch")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from helpers.fake_tables import DEVICE, SPEEDS, block_factors, make_tables
+from helpers.fake_tables import DEVICE, SPEEDS, make_tables
 from vitbench.config.schema import Config
 from vitbench.results.paths import Results
 from vitbench.results.predictions import save_predictions
@@ -44,12 +44,9 @@ def write_directory(root: Path, config: Config, class_name: str = "seven", **opt
     random = np.random.default_rng(1)
     _write_data(results, class_name, random)
     completed = tables["throughput"][tables["throughput"]["status"] == "completed"]
-    for keys, measurements in completed.groupby(["model", "backend", "execution", "precision"]):
-        content = {
-            "measurements": [_measurement(row) for row in measurements.itertuples()],
-            "environment": {"hostname": "made-up", "execution": {"backend": keys[1]}},
-        }
-        _write_json(results.throughput(*keys), content)
+    for keys in completed.groupby(["model", "backend", "execution", "precision"]).groups:
+        environment = {"hostname": "made-up", "execution": {"backend": keys[1]}}
+        _write_json(results.throughput(*keys, "1"), {"measurements": [], "environment": environment})
     for run in tables["runs"].itertuples():
         folder = results.run(run.model, run.backend, run.execution, run.precision, run.seed)
         _write_json(folder / "environment.json", _environment(run.backend))
@@ -75,11 +72,6 @@ def _write_data(results: Results, class_name: str, random: np.random.Generator) 
     for split in ("train", "test"):
         np.save(results.images(split), images)
         np.save(results.labels(split), np.arange(IMAGES, dtype=np.int32) % 10)
-
-
-def _measurement(row: Any) -> dict:
-    blocks = [{"images": row.images_per_second * factor, "seconds": 1.0} for factor in block_factors(0.01)]
-    return {"phase": row.phase, "batch_size": row.batch_size, "blocks": blocks}
 
 
 def _environment(backend: str) -> dict:

@@ -5,15 +5,16 @@ from collections.abc import Collection, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from vitbench.analysis.load import COLUMNS
 from vitbench.analysis.speeds import compare_backend_speeds
 from vitbench.analysis.statistics import summarize_accuracies
+from vitbench.backends.registry import BACKENDS
 from vitbench.config.schema import Config
-from vitbench.results.schema import SCHEMA_VERSION
+from vitbench.results.schema import COLUMNS, SCHEMA_VERSION
+from vitbench.results.tables import as_table
 
 SPEEDS = {"jax": 1234.0, "torch": 771.0, "tensorflow": 1028.0}  # images per second, tuned training
 DEVICE = "Made-up CPU @ 3.00 GHz"
-BLOCKS = 5
+ROUNDS = 5
 TRAIN_IMAGES = 1293
 
 Row = dict[str, object]
@@ -35,7 +36,7 @@ def make_tables(
     speeds: images per second of tuned training, by backend.
     too_large: batch sizes for which memory ran out, as (backend, batch size).
     verdict: that of every comparison of accuracies.
-    scatter: half the range of the blocks' speeds within a measurement, relative to its speed.
+    scatter: half the range of the speeds over rounds, relative to their mean.
     """
     random = np.random.default_rng(0)
     rows: dict[str, list[Row]] = {name: [] for name in COLUMNS}
@@ -75,15 +76,11 @@ def make_tables(
         _accuracy_comparison(config, a, b, verdict) for i, a in enumerate(present) for b in present[i + 1 :]
     )
     tables = {name: pd.DataFrame(rows[name], columns=COLUMNS[name]) for name in COLUMNS}
-    speed_rows = compare_backend_speeds(_blocks(tables["throughput"], scatter), config.statistics)
+    tables["rounds"] = as_table("rounds", _repeat_rounds(tables["throughput"], scatter).to_dict("records"))
+    speed_rows = compare_backend_speeds(tables["rounds"], config.statistics)
     tables["comparisons"] = pd.DataFrame([*rows["comparisons"], *speed_rows], columns=COLUMNS["comparisons"])
     tables["summaries"] = summarize_accuracies(tables["runs"], config.statistics)
     return tables
-
-
-def block_factors(scatter: float) -> np.ndarray:
-    """The speed of each block of a measurement, relative to the measured speed."""
-    return 1 + scatter * np.linspace(-1, 1, BLOCKS)
 
 
 def _unfinished_run(keys: Row, seed: int, status: str) -> Row:
@@ -155,6 +152,9 @@ def _measurements(keys: Row, tuned_speed: float, sizes: Mapping[int, bool]) -> I
             speed = tuned_speed * (3 if phase == "infer" else 1) * (0.6 if keys["execution"] == "published" else 1)
             row |= {
                 "status": "completed",
+                "rounds": ROUNDS,
+                "round_spread": 0.01,
+                "block_spread": 0.02,
                 "warmup_steps": 10,
                 "timed_steps": 100,
                 "images_per_second": speed,
@@ -222,10 +222,16 @@ def _accuracy_comparison(config: Config, backend_a: str, backend_b: str, verdict
     }
 
 
-def _blocks(throughput: pd.DataFrame, scatter: float) -> pd.DataFrame:
-    """The blocks of each completed measurement, as rows."""
-    completed = throughput[throughput["status"] == "completed"]
-    factors = block_factors(scatter)
-    return pd.concat(
-        [completed.assign(images_per_second=completed["images_per_second"] * factor) for factor in factors]
-    )
+def _repeat_rounds(throughput: pd.DataFrame, scatter: float) -> pd.DataFrame:
+    """tables/rounds: each measurement in `ROUNDS` rounds, whose mean is the measured speed.
+
+    The factors of a measurement are the same for all of a backend and differ between backends.
+    """
+    rounds = []
+    factors = np.exp(scatter * np.linspace(-1, 1, ROUNDS))
+    shift = throughput["backend"].map({backend: 2 * i for i, backend in enumerate(BACKENDS)})
+    for number in range(1, ROUNDS + 1):
+        factor = factors[(number + shift.to_numpy(int)) % ROUNDS]
+        speeds = throughput["images_per_second"].astype(float) * factor
+        rounds.append(throughput.assign(round=number, control=False, images_per_second=speeds, device=DEVICE))
+    return pd.concat(rounds, ignore_index=True)

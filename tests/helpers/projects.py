@@ -13,6 +13,7 @@ from helpers.backend_processes import BACKENDS, REPOSITORY, VARIABLES
 PARTS = ["Snakefile", "config.yaml", "workflow", "profiles", "envs", "src", "reports", "examples"]
 TINY_CONFIG = str(Path(__file__).with_name("tiny.yaml"))
 TINY = ("--configfile", "config.yaml", TINY_CONFIG)
+ONE_ROUND = "throughput={rounds: 1, control: false}"
 PREPARATION = ("data", "init", "tune", "parity")  # the steps before a model is trained or timed
 REMOVED_VARIABLES = ("KERAS_BACKEND", "JAX_PLATFORMS", "PYTHONPATH")
 

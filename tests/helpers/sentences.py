@@ -15,8 +15,8 @@ def plain(sentences: Iterable[str]) -> list[str]:
     return [sentence.translate(_SPACES) for sentence in sentences]
 
 
-def summarize_tables(tables: dict[str, pd.DataFrame], config: Config) -> list[str]:
-    return plain(summarize(tables, config))
+def summarize_tables(tables: dict[str, pd.DataFrame], config: Config, train_images: int | None = None) -> list[str]:
+    return plain(summarize(tables, config, train_images))
 
 
 def summarize_fake_results(config: Config | None = None, **options) -> list[str]:

@@ -40,4 +40,4 @@ def test_training_needs_no_network(project):
 def test_measuring_throughput_needs_no_network(project):
     command = ["throughput", "--model", "vit", "--backend", "jax"]
     wait_until_done(start_command(project, *command, prefix=ISOLATED))
-    assert read_json(results_of(project).throughput("vit", "jax", "tuned", "float32"))["status"] == "completed"
+    assert read_json(results_of(project).throughput("vit", "jax", "tuned", "float32", "1"))["status"] == "completed"

@@ -18,8 +18,10 @@ DEMO = ("--configfile", "config.yaml", "workflow/presets/demo.yaml", "gpus.yaml"
 @pytest.fixture(scope="module")
 def demo(cluster, project):
     edit_profile(project, EDITS)
-    # The cluster gives each job a GPU, which is simulated here. One seed saves time.
-    (project / "gpus.yaml").write_text("accelerator: auto\nallow_cpu: true\nseeds: [0]\n")
+    # The cluster gives each job a GPU, which is simulated here. One seed and one round save time.
+    (project / "gpus.yaml").write_text(
+        "accelerator: auto\nallow_cpu: true\nseeds: [0]\nthroughput: {rounds: 1, control: false}\n"
+    )
     wait_until_done(cluster, project, start_snakemake(cluster, project, *DEMO), seconds=900)
     return project / "results" / "demo"
 
@@ -28,7 +30,7 @@ def demo(cluster, project):
 def jobs(demo) -> list[dict]:
     """When and on which GPU each run and measurement took place."""
     rows = []
-    for path in [*demo.glob("runs/*/*/*/*/*/environment.json"), *demo.glob("throughput/*/*/*/*.json")]:
+    for path in [*demo.glob("runs/*/*/*/*/*/environment.json"), *demo.glob("throughput/*/*/*/*/*.json")]:
         content = json.loads(path.read_text())
         row = content if "started_at" in content else json.loads((path.parent / "metrics.json").read_text())
         variables = (content.get("environment") or content)["variables"]

@@ -45,6 +45,7 @@ SETTINGS = CONFIG | {
     "baseline": {"model": "broken", "backends": ["torch"], "seeds": [0]},
     "seeds": SEEDS,
     "executions": {"throughput": ["tuned"]},
+    "throughput": CONFIG["throughput"] | {"rounds": 1, "control": False},
     "tuning": {"budget_seconds": 20, "timed_steps": 2},
     "training": CONFIG["training"] | {"epochs": EPOCHS},
 }

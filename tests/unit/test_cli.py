@@ -57,10 +57,10 @@ def test_an_unknown_backend_is_an_error(config_file):
     [
         (RUN, Job("vit", "torch", "tuned", "float32", 3)),
         ([*RUN, "--execution", "published", "--precision", "tf32"], Job("vit", "torch", "published", "tf32", 3)),
-        (["throughput", "--model", "vit", "--backend", "jax"], Job("vit", "jax", "tuned", "float32")),
+        (["throughput", "--model", "vit", "--backend", "jax"], Job("vit", "jax", "tuned", "float32", round="1")),
         (
-            ["throughput", "--model", "vit", "--backend", "jax", "--execution", "native"],
-            Job("vit", "jax", "native", "float32"),
+            ["throughput", "--model", "vit", "--backend", "jax", "--execution", "native", "--round", "2-control"],
+            Job("vit", "jax", "native", "float32", round="2-control"),
         ),
     ],
 )

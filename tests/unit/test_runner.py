@@ -16,7 +16,7 @@ CONFIG = Config.model_validate(
     {"models": {"resnet50v2": None}, "baseline": None, "backends": ["jax", "torch"], "accelerator": "cpu"}
 )
 RUN = Job("vit", "torch", "tuned", "float32", 0)
-MEASUREMENT = Job("vit", "torch", "tuned", "float32")
+MEASUREMENT = Job("vit", "torch", "tuned", "float32", round="1")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from helpers.projects import TINY, planned_rules, reuse_preparation, run_snakemake
+from helpers.projects import ONE_ROUND, TINY, planned_rules, reuse_preparation, run_snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -27,7 +27,7 @@ def test_a_custom_model_takes_part_in_every_step_and_no_job_sees_the_callers_pac
     source = project / "examples" / "small_cnn.py"
     source.write_text(source.read_text() + SHIELDED_MODEL)
     results = reuse_preparation(project, "custom", ("data",))
-    settings = ("--config", "experiment=custom", "backends=[torch,jax]", "seeds=[0]")
+    settings = ("--config", "experiment=custom", "backends=[torch,jax]", "seeds=[0]", ONE_ROUND)
     run_snakemake(project, *TINY, "examples/small_cnn.yaml", *settings, PYTHONPATH=str(project / "leaking"))
     runs, parity = (pd.read_csv(results / "tables" / f"{name}.csv") for name in ("runs", "parity"))
     assert sorted(zip(runs.model, runs.backend, runs.status, strict=True)) == [

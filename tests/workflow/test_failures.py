@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.projects import TINY, TINY_CONFIG, planned_rules, reuse_preparation, run_snakemake
+from helpers.projects import ONE_ROUND, TINY, TINY_CONFIG, planned_rules, reuse_preparation, run_snakemake
 from vitbench.system.gpus import has_gpu
 
 pytestmark = pytest.mark.workflow
@@ -39,8 +39,10 @@ def test_a_run_that_was_not_compiled_as_planned_has_failed(project):
 def test_a_batch_size_that_is_too_large_is_a_row_and_larger_ones_are_not_tried(project):
     results = reuse_preparation(project, "large")
     settings = ["--config", "experiment=large", "backends=[torch]", "seeds=[0]", "executions={throughput: [tuned]}"]
-    settings += ["throughput={batch_sizes: [32, 2000000, 4000000]}"]  # resized, two million images take 6 GB
-    throughput = results / "throughput/vit/torch/tuned/float32.json"
+    settings += [
+        "throughput={rounds: 1, control: false, batch_sizes: [32, 2000000, 4000000]}"
+    ]  # resized, two million images take 6 GB
+    throughput = results / "throughput/vit/torch/tuned/float32/round1.json"
     run_snakemake(project, *TINY, *settings, "--", str(throughput.relative_to(project)), data_kilobytes=8_000_000)
     content = json.loads(throughput.read_text())
     assert content["status"] == "completed"
@@ -54,7 +56,7 @@ def test_a_batch_size_that_is_too_large_is_a_row_and_larger_ones_are_not_tried(p
 def test_a_diverged_run_is_a_row_and_the_report_is_generated(project):
     results = reuse_preparation(project, "diverging")
     settings = ["experiment=diverging", "backends=[torch]", "seeds=[0]", "executions={throughput: [tuned]}"]
-    settings += ["training={optimizer: {learning_rate: 1.0e+30}}"]
+    settings += [ONE_ROUND, "training={optimizer: {learning_rate: 1.0e+30}}"]
     run_snakemake(project, *TINY, "--config", *settings)
     (run,) = pd.read_csv(results / "tables/runs.csv").to_dict("records")
     assert run["status"] == "diverged" and run["epochs"] == 1
@@ -85,7 +87,7 @@ def build(input_shape, classes):
 def test_a_failed_gate_and_a_killed_job_stop_only_their_backends_and_the_report_says_why(project):
     (project / "troubled.py").write_text(TROUBLED_MODEL)
     models = {"vit": None, "troubled": {"builder": "troubled:build"}}
-    settings = {"experiment": "troubled", "models": models, "seeds": [0]}
+    settings = {"experiment": "troubled", "models": models, "seeds": [0], "throughput": {"rounds": 1, "control": False}}
     config = project / "troubled.yaml"
     config.write_text(json.dumps(settings))
     results = reuse_preparation(project, "troubled", ("data",))
@@ -112,7 +114,7 @@ def test_a_failed_gate_and_a_killed_job_stop_only_their_backends_and_the_report_
     failures = read("failures").set_index(["step", "names"])["status"].to_dict()
     assert failures == {
         ("train", "troubled · torch · tuned · float32 · seed0"): "gated",
-        ("throughput", "troubled · torch · tuned · float32"): "gated",
+        ("throughput", "troubled · torch · tuned · float32 · round1"): "gated",
         ("parity", "troubled · tensorflow"): "failed",
     }
     failed = load("parity").loc["torch"].query("not passed")

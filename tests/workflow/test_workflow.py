@@ -48,8 +48,8 @@ def test_every_result_has_its_place(results):
     expected += [f"init/vit-seed{seed}.weights.h5" for seed in SEEDS]
     for backend in BACKENDS:
         expected += [f"tune/vit/{backend}/float32.json", f"parity/vit/{backend}.json"]
-        expected += [f"throughput/vit/{backend}/tuned/float32.json"]
-        expected += [f"throughput/vit/{backend}/native/float32.json"] if backend != "tensorflow" else []
+        expected += [f"throughput/vit/{backend}/tuned/float32/round{number}.json" for number in (1, 2)]
+        expected += [f"throughput/vit/{backend}/native/float32/round1.json"] if backend != "tensorflow" else []
         for seed in SEEDS:
             expected += [f"runs/vit/{backend}/tuned/float32/seed{seed}/{name}" for name in RUN_FILES]
     for name in COLUMNS:
@@ -106,13 +106,13 @@ def test_csv_and_parquet_hold_the_same(results):
         assert list(left.columns) == list(right.columns) and len(left) == len(right)
 
 
-def test_throughput_is_the_median_of_the_speeds_of_the_blocks(results):
+def test_the_speed_of_a_round_is_the_median_over_its_blocks(results):
     throughput = load_table(results, "throughput")
     assert set(throughput.phase) == {"train", "infer"} and set(throughput.status) == {"completed"}
     assert sorted(zip(throughput.backend, throughput.execution, strict=True)) == sorted(
         2 * [*((b, "tuned") for b in BACKENDS), ("jax", "native"), ("torch", "native")]
     )
-    measurements = json.loads((results / "throughput/vit/jax/tuned/float32.json").read_text())["measurements"]
+    measurements = json.loads((results / "throughput/vit/jax/tuned/float32/round2.json").read_text())["measurements"]
     assert [measurement["phase"] for measurement in measurements] == ["train", "infer"]
     for measurement in measurements:
         speeds = [block["images"] / block["seconds"] for block in measurement["blocks"]]
@@ -124,12 +124,17 @@ def test_throughput_has_every_column_that_a_machine_without_a_gpu_can_fill(resul
     throughput = load_table(results, "throughput")
     assert list(throughput.columns) == COLUMNS["throughput"]
     other_machines = {"peak_device_memory_bytes", "energy_joules_per_image", "energy_source", "error"}
+    several_rounds = {"images_per_second_ci_low", "images_per_second_ci_high", "round_spread"}
     keras_only = {"host_seconds_share", "compute_seconds_share", "images_per_second_reading_loss"}
     training_only = keras_only | {"input_seconds_share", "recompile_seconds"}
     for (phase, execution), rows in throughput.groupby(["phase", "execution"]):
         empty = other_machines | (training_only if phase == "infer" else keras_only if execution == "native" else set())
+        empty |= several_rounds if execution == "native" else set()
         assert rows.drop(columns=list(empty)).notna().all(axis=None), (phase, execution)
-    assert (throughput.mfu == throughput.achieved_flops_per_second / throughput.device_peak_flops_per_second).all()
+    assert throughput.device_peak_flops_per_second.nunique() == 1  # one peak for all processes
+    np.testing.assert_allclose(
+        throughput.mfu, throughput.achieved_flops_per_second / throughput.device_peak_flops_per_second
+    )
     achieved = throughput.images_per_second * throughput.flops_per_image
     np.testing.assert_allclose(throughput.achieved_flops_per_second, achieved)
     assert throughput.mfu.between(0, 1).all()
@@ -146,7 +151,7 @@ def test_every_job_records_when_it_ran(results):
         "tune": 3,
         "parity": 3,
         "train": 6,
-        "throughput": 5,
+        "throughput": 10,
     }
     began, ended = pd.to_datetime(jobs.started_at), pd.to_datetime(jobs.finished_at)
     assert (began < ended).all() and began.is_monotonic_increasing
@@ -155,7 +160,7 @@ def test_every_job_records_when_it_ran(results):
 def test_timed_jobs_never_overlap(results):
     timed = [*results.glob("tune/**/*.json"), *results.glob("throughput/**/*.json")]
     timed += results.glob("runs/**/metrics.json")
-    assert len(timed) == 3 + 5 + 6
+    assert len(timed) == 3 + 10 + 6
     spans = []
     for path in timed:
         job = json.loads(path.read_text())
@@ -163,6 +168,20 @@ def test_timed_jobs_never_overlap(results):
     spans.sort()
     overlaps = [(a[2], b[2]) for a, b in itertools.pairwise(spans) if b[0] < a[1]]
     assert overlaps == []
+
+
+def test_every_configuration_is_measured_in_a_round_before_the_next_round_begins(results):
+    rounds = load_table(results, "rounds").drop_duplicates("started_at").sort_values("started_at")
+    assert rounds["round"].tolist() == [1] * 6 + [2] * 4 and rounds["control"].sum() == 2
+    orders = [rounds[rounds["round"] == n][["backend", "execution", "control"]].to_numpy().tolist() for n in (1, 2)]
+    assert [key for key in orders[0] if key in orders[1]] != orders[1]  # the order is drawn anew
+
+
+def test_the_control_compares_two_measurements_of_the_same_configuration(results):
+    controls = load_table(results, "controls")
+    assert controls["phase"].tolist() == ["train", "infer"] and set(controls["n"]) == {2}
+    assert set(controls["verdict"]) == {"no verdict: 2 rounds"} and controls["difference"].gt(0).all()
+    assert set(load_table(results, "comparisons").query("batch_size.notna()")["backend_b"]) <= set(BACKENDS)
 
 
 def test_each_run_used_the_backend_in_its_path(results):
@@ -247,7 +266,7 @@ def test_a_change_of_measured_code_repeats_its_jobs(project):
     ("file", "step"),
     [
         ("runs/vit/torch/tuned/float32/seed1/metrics.json", "train"),
-        ("throughput/vit/jax/native/float32.json", "throughput"),
+        ("throughput/vit/jax/native/float32/round1.json", "throughput"),
     ],
 )
 def test_a_deleted_result_is_computed_again(project, results, file, step):

@@ -1,18 +1,15 @@
 # What the rules share: the checked config, the wildcards that it allows, and the input functions.
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-
-from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from vitbench.backends.process import WITHOUT_GPU
 from vitbench.backends.registry import BACKENDS
 from vitbench.config.builders import check_builders
 from vitbench.config.loading import ConfigError, parse_config
-from vitbench.results.jobs import list_jobs
+from vitbench.results.jobs import CONTROL, list_measurements, list_runs
 from vitbench.results.paths import Results
 from vitbench.results.schema import COLUMNS, FIGURES
 from vitbench.system.files import atomic_write
@@ -36,7 +33,7 @@ PATHS = Results.for_experiment(experiment.experiment)
 RESULTS = str(PATHS.root)
 LOGS = f"{RESULTS}/logs"
 GPUS_PER_JOB = 0 if experiment.accelerator == "cpu" else 1
-RUNS, MEASUREMENTS = list_jobs(experiment)
+RUNS, MEASUREMENTS = list_runs(experiment), list_measurements(experiment)
 TABLES = list(COLUMNS)
 
 # A run on a cluster has --jobs instead of --cores.
@@ -53,6 +50,7 @@ wildcard_constraints:
     execution="published|tuned|native",
     precision="float32|tf32|mixed_bfloat16",
     seed=r"\d+",
+    round=rf"\d+({CONTROL})?",
 
 
 def relevant_settings(step):
@@ -77,6 +75,17 @@ def timed_threads():
         return 1
     gpus = (GPUS_PER_JOB and workflow.global_resources.get("gpu").value) or 1
     return max(1, (workflow.cores or 1) // gpus)
+
+
+# Jobs with a higher priority start first. All preparation precedes the first round, and the rounds precede the training.
+PREPARATION = 10_000
+PRIORITIES = {(*job.configuration, job.round): len(MEASUREMENTS) - i for i, job in enumerate(MEASUREMENTS)}
+
+
+def round_priority(wildcards):
+    """The place of a round among all rounds: every configuration's round r comes before any round r + 1."""
+    key = (wildcards.model, wildcards.backend, wildcards.execution, wildcards.precision, wildcards.round)
+    return PRIORITIES.get(key, 0)
 
 
 def dataset_files(wildcards):

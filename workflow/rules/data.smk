@@ -12,6 +12,7 @@ rule data:
         ),
     log:
         f"{LOGS}/data.log",
+    priority: PREPARATION
     retries: 3 if experiment.dataset.source == "keras" else 0
     conda:
         environment_file(experiment.data_backend())
@@ -31,6 +32,7 @@ rule init:
         f"{RESULTS}/init/{{model}}-seed{{seed}}.weights.h5",
     log:
         f"{LOGS}/init/{{model}}-seed{{seed}}.log",
+    priority: PREPARATION
     retries: 0
     conda:
         model_environment

@@ -5,6 +5,7 @@ import shlex
 
 from snakemake.deployment.conda import Env
 from snakemake.exceptions import CreateCondaEnvironmentException
+from snakemake.logging import logger
 
 USES_CONDA = "conda" in map(str, workflow.deployment_settings.deployment_method)
 CREATE = Env.create

@@ -9,6 +9,7 @@ rule tune:
         f"{RESULTS}/tune/{{model}}/{{backend}}/{{precision}}.json",
     log:
         f"{LOGS}/tune/{{model}}-{{backend}}-{{precision}}.log",
+    priority: PREPARATION
     conda:
         backend_environment
     threads: timed_threads()
@@ -35,6 +36,7 @@ rule parity:
         quantities=f"{RESULTS}/parity/{{model}}/{{backend}}.npz",
     log:
         f"{LOGS}/parity/{{model}}-{{backend}}.log",
+    priority: PREPARATION
     conda:
         backend_environment
     resources:

@@ -36,9 +36,10 @@ rule throughput:
         plan=f"{RESULTS}/tune/{{model}}/{{backend}}/{{precision}}.json",
         parity=f"{RESULTS}/parity/{{model}}/{{backend}}.json",
     output:
-        f"{RESULTS}/throughput/{{model}}/{{backend}}/{{execution}}/{{precision}}.json",
+        f"{RESULTS}/throughput/{{model}}/{{backend}}/{{execution}}/{{precision}}/round{{round}}.json",
     log:
-        f"{LOGS}/throughput/{{model}}-{{backend}}-{{execution}}-{{precision}}.log",
+        f"{LOGS}/throughput/{{model}}-{{backend}}-{{execution}}-{{precision}}-round{{round}}.log",
+    priority: round_priority
     conda:
         backend_environment
     threads: timed_threads()
@@ -48,7 +49,7 @@ rule throughput:
         settings=relevant_settings("throughput"),
         code=code_digest("throughput"),
     message:
-        "throughput: {wildcards.model} on {wildcards.backend}, {wildcards.execution}, {wildcards.precision}"
+        "throughput: {wildcards.model} on {wildcards.backend}, {wildcards.execution}, {wildcards.precision}, round {wildcards.round}"
     shell:
         "python -m vitbench throughput --model {wildcards.model} --backend {wildcards.backend}"
-        " --execution {wildcards.execution} --precision {wildcards.precision} --log {log}"
+        " --execution {wildcards.execution} --precision {wildcards.precision} --round {wildcards.round} --log {log}"

@@ -8,8 +8,9 @@ import pandas as pd
 
 from vitbench.analysis.load import LoadedResults, RecordedEnvironment, flatten, load_results
 from vitbench.analysis.selection import is_comparable
-from vitbench.analysis.speeds import compare_block_speeds
-from vitbench.analysis.statistics import METRICS, add_verdicts, compare_unpaired
+from vitbench.analysis.speeds import LEAST_ROUNDS, add_ratio
+from vitbench.analysis.statistics import METRICS, compare_unpaired
+from vitbench.analysis.verdicts import add_verdicts, examine_samples
 from vitbench.config.report import Statistics
 from vitbench.results.schema import CONFIGURATION_KEYS, MEASUREMENT_KEYS
 from vitbench.system.logs import UserError
@@ -70,21 +71,28 @@ def compare_accuracies(a: LoadedResults, b: LoadedResults, settings: Statistics)
             row |= {"n_a": len(first[keys]), "n_b": len(second[keys])}
             row |= {"mean_a": first[keys].mean(), "mean_b": second[keys].mean()}
             family.append(row | compare_unpaired(second[keys], first[keys], settings))
-        rows += add_verdicts(family, settings)
+        rows += add_verdicts(family, settings.confidence, "run")
     columns = ["n_a", "n_b", "mean_a", "mean_b", "difference", "ci_low", "ci_high", "p_value", "p_value_adjusted"]
     columns = [*CONFIGURATION_KEYS, "metric", *columns, "p_equivalence", "p_equivalence_adjusted", "verdict"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def compare_speeds(a: LoadedResults, b: LoadedResults, settings: Statistics) -> pd.DataFrame:
-    """A row per measurement of both: the median images/s, b ÷ a with its interval over timed blocks, and a verdict."""
-    first, second = (_group(_comparable_blocks(r), MEASUREMENT_KEYS, "images_per_second") for r in (a, b))
-    rows = []
-    for keys in (keys for keys in first if keys in second):
-        row = dict(zip(MEASUREMENT_KEYS, keys, strict=True))
-        row |= {"median_a": np.median(first[keys]), "median_b": np.median(second[keys])}
-        rows.append(row | compare_block_speeds(second[keys], first[keys], settings))
-    columns = [*MEASUREMENT_KEYS, "n", "median_a", "median_b", "ratio", "ratio_ci_low", "ratio_ci_high", "verdict"]
+    """A row per measurement of both: the speeds, b ÷ a with its interval over rounds, and a verdict.
+
+    The rounds of two experiments are not paired. The rows of one phase are a family.
+    """
+    first, second = (_group(_comparable_rounds(r), MEASUREMENT_KEYS, "images_per_second") for r in (a, b))
+    margin, rows = np.log1p(settings.speed_margin), []
+    for phase in ("train", "infer"):
+        family = []
+        for keys in (keys for keys in first if keys in second and keys[-2] == phase):
+            logs_a, logs_b = np.log(first[keys]), np.log(second[keys])
+            row = dict(zip(MEASUREMENT_KEYS, keys, strict=True))
+            row |= {"speed_a": np.exp(logs_a.mean()), "speed_b": np.exp(logs_b.mean())}
+            family.append(row | add_ratio(examine_samples(logs_b, logs_a, margin, settings.confidence)))
+        rows += add_verdicts(family, settings.confidence, "round", LEAST_ROUNDS)
+    columns = [*MEASUREMENT_KEYS, "n", "speed_a", "speed_b", "ratio", "ratio_ci_low", "ratio_ci_high", "verdict"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -107,11 +115,9 @@ def _list_configurations(results: LoadedResults, choose: Callable[[pd.DataFrame]
     return set(pd.concat(tables).itertuples(index=False, name=None))
 
 
-def _comparable_blocks(results: LoadedResults) -> pd.DataFrame:
-    """The timed blocks of comparable measurements."""
-    excluded = results.throughput.loc[~is_comparable(results.throughput), MEASUREMENT_KEYS]
-    is_excluded = pd.MultiIndex.from_frame(results.blocks[MEASUREMENT_KEYS]).isin(pd.MultiIndex.from_frame(excluded))
-    return results.blocks[~is_excluded]
+def _comparable_rounds(results: LoadedResults) -> pd.DataFrame:
+    """The comparable rounds, without second measurements of the same configuration."""
+    return results.rounds[is_comparable(results.rounds) & ~results.rounds["control"].astype(bool)]
 
 
 def _group(rows: pd.DataFrame, keys: list[str], column: str) -> dict[tuple, np.ndarray]:

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from vitbench.config.schema import Config
-from vitbench.results.jobs import Job, list_jobs
+from vitbench.data.splits import validation_start
+from vitbench.results.jobs import list_measurements, list_runs
 from vitbench.results.paths import Results
 from vitbench.results.predictions import load_predictions
-from vitbench.results.schema import COLUMNS, CONFIGURATION_KEYS, KEY_COLUMNS, MEASUREMENT_KEYS
+from vitbench.results.schema import COLUMNS, CONFIGURATION_KEYS
 from vitbench.results.tables import load_table
 from vitbench.system.files import read_json
 
@@ -49,13 +50,14 @@ class LoadedResults:
     environments: what each job recorded of its machine, its software and its execution.
     sample: a training image, uint8 (height, width, 3), and the name of its class; None without images.
     samples: the first test images with the predictions of each configuration; empty without images.
-    blocks: images_per_second of each timed block. A measurement whose file is missing has one row with its median.
     """
 
     config: Config
     runs: pd.DataFrame
     epochs: pd.DataFrame
     throughput: pd.DataFrame
+    rounds: pd.DataFrame
+    controls: pd.DataFrame
     parity: pd.DataFrame
     comparisons: pd.DataFrame
     failures: pd.DataFrame
@@ -67,7 +69,12 @@ class LoadedResults:
     environments: list[RecordedEnvironment]
     sample: tuple[np.ndarray, str] | None
     samples: list[PredictedImage]
-    blocks: pd.DataFrame
+
+    @property
+    def train_images(self) -> int | None:
+        """The images per epoch, without those for validation; None if no manifest was written."""
+        images = self.manifest.get("train_images")
+        return images and validation_start(images, self.config.dataset.validation_fraction)
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -87,21 +94,8 @@ def load_results(root: str | Path) -> LoadedResults:
         environments=_load_environments(config, results),
         sample=next(iter(_load_images(results, manifest, "train", 1)), None),
         samples=_load_samples(results, manifest, tables["runs"]),
-        blocks=_load_blocks_or_medians(config, results, tables["throughput"]),
         **tables,
     )
-
-
-def load_blocks(config: Config, results: Results, measurements: list[Job]) -> pd.DataFrame:
-    """A row per timed block of the completed measurements: key columns, phase, batch_size and images_per_second."""
-    rows = []
-    for job in measurements:
-        path = job.result_path(results)
-        for measured in read_json(path).get("measurements", []) if path.exists() else []:
-            keys = job.key_columns(config) | {key: measured[key] for key in ("phase", "batch_size")}
-            for block in measured.get("blocks", []):
-                rows.append(keys | {"images_per_second": block["images"] / block["seconds"]})
-    return pd.DataFrame(rows, columns=[*KEY_COLUMNS, "phase", "batch_size", "images_per_second"])
 
 
 def flatten(value: object, name: str = "") -> list[tuple[str, object]]:
@@ -110,16 +104,6 @@ def flatten(value: object, name: str = "") -> list[tuple[str, object]]:
         items = value.items() if isinstance(value, dict) else enumerate(value)
         return [pair for key, inner in items for pair in flatten(inner, f"{name}.{key}" if name else str(key))]
     return [(name, "none" if value in ([], {}) else value)]
-
-
-def _load_blocks_or_medians(config: Config, results: Results, throughput: pd.DataFrame) -> pd.DataFrame:
-    blocks = load_blocks(config, results, list_jobs(config)[1])
-    completed = throughput[throughput["images_per_second"].notna()]
-    has_blocks = pd.MultiIndex.from_frame(completed[MEASUREMENT_KEYS]).isin(
-        pd.MultiIndex.from_frame(blocks[MEASUREMENT_KEYS])
-    )
-    others = completed[~has_blocks]
-    return pd.concat([blocks, others[blocks.columns]], ignore_index=True) if len(others) else blocks
 
 
 def _load_tuning(config: Config, results: Results) -> list[dict]:
@@ -134,7 +118,7 @@ def _load_tuning(config: Config, results: Results) -> list[dict]:
 def _load_environments(config: Config, results: Results) -> list[RecordedEnvironment]:
     """Of the jobs that the config asks for; results of an earlier config may be beside them."""
     environments = []
-    for job in itertools.chain(*list_jobs(config)):
+    for job in [*list_runs(config), *list_measurements(config)]:
         path = job.result_path(results)
         if job.seed is not None:
             path = path.with_name("environment.json")

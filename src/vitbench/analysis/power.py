@@ -1,30 +1,28 @@
-"""How many seeds a verdict on accuracies needs: the power of the t test and of the equivalence tests."""
+"""How many seeds or rounds a verdict needs: the power of the t test and of the equivalence tests."""
 
 import bisect
 
 import numpy as np
 from scipy import stats
 
-from vitbench.config.report import Statistics
-
-POWER = 0.8  # probability of a verdict with the number of seeds that is recommended
-MOST_SEEDS = 1000
+POWER = 0.8  # probability of a verdict with the number that is recommended
+LARGEST_SIZE = 1000
 INTEGRATION_POINTS = 400
 
 
-def seeds_needed(difference: float, deviation: float, alpha: float, settings: Statistics) -> int | None:
-    """The smallest number of seeds with which one of the tests decides with a probability of 0.8; None above 1,000.
+def needed_size(difference: float, deviation: float, alpha: float, margin: float) -> int | None:
+    """The smallest number of pairs with which one of the tests decides with a probability of 0.8; None above 1,000.
 
     difference, deviation: mean and standard deviation of the paired differences, which are taken as the true values.
-    alpha: significance level of each test.
+    alpha: significance level of each test. margin: for equivalence.
     """
 
     def decides(n: int) -> bool:
         by_difference = power_of_difference(n, difference, deviation, alpha)
-        return max(by_difference, power_of_equivalence(n, difference, deviation, alpha, settings)) >= POWER
+        return max(by_difference, power_of_equivalence(n, difference, deviation, alpha, margin)) >= POWER
 
-    candidates = range(2, MOST_SEEDS + 1)
-    position = bisect.bisect_left(candidates, True, key=decides)  # power grows with the number of seeds
+    candidates = range(2, LARGEST_SIZE + 1)
+    position = bisect.bisect_left(candidates, True, key=decides)  # power grows with the number of pairs
     return candidates[position] if position < len(candidates) else None
 
 
@@ -42,14 +40,14 @@ def power_of_difference(n: int, difference: float, deviation: float, alpha: floa
     return float(np.mean(stats.norm.cdf(upper) + stats.norm.cdf(lower)))
 
 
-def power_of_equivalence(n: int, difference: float, deviation: float, alpha: float, settings: Statistics) -> float:
+def power_of_equivalence(n: int, difference: float, deviation: float, alpha: float, margin: float) -> float:
     """The power of the two one-sided tests with n pairs (Phillips 1990, J. Pharmacokin. Biopharm. 18, 137–144).
 
     difference, deviation: as for `power_of_difference`. Given the sample standard deviation, the power is the
     probability that the sample mean lies far enough within the margin.
     """
     error, sample_errors = _standard_errors(n, deviation)
-    room = np.maximum(0, settings.equivalence_margin - stats.t.ppf(1 - alpha, n - 1) * sample_errors)
+    room = np.maximum(0, margin - stats.t.ppf(1 - alpha, n - 1) * sample_errors)
     return float(np.mean(stats.norm.cdf((room - difference) / error) - stats.norm.cdf((-room - difference) / error)))
 
 

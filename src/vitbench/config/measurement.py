@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from vitbench.config.base import Distinct, Positive, Section
+from vitbench.config.executions import TimedExecution
 
 
 class Tuning(Section):
@@ -19,6 +20,19 @@ class Tuning(Section):
 class Throughput(Section):
     """How throughput is measured."""
 
+    rounds: Positive = Field(
+        default=5,
+        description="Rounds: repetitions in fresh processes, in which the configurations take turns. Speeds are "
+        "compared over rounds. Fewer than three give no verdict.",
+    )
+    rounds_by_execution: dict[TimedExecution, Positive] = Field(
+        default={}, description="Rounds of single execution modes, if they differ: {published: 1, native: 1}."
+    )
+    control: bool = Field(
+        default=True,
+        description="Measures one configuration twice per round. The difference is the noise floor of this machine: "
+        "smaller differences between backends cannot be resolved.",
+    )
     batch_sizes: Annotated[list[Positive], Distinct] | None = Field(
         default=None,
         min_length=1,
@@ -28,15 +42,17 @@ class Throughput(Section):
         default=10, description="Steps of one repetition of the warm-up, which is repeated until it gets no faster."
     )
     warmup_seconds: float = Field(default=60, gt=0, description="No repetition of the warm-up starts after this time.")
-    limit_seconds: float = Field(default=1800, gt=0, description="Longest time for one phase at one batch size.")
+    limit_seconds: float = Field(
+        default=1800, gt=0, description="Longest time for one phase of one round at one batch size."
+    )
     native_compiled: bool = Field(
         default=True, description="Whether torch.compile compiles the native step; on a CPU that takes minutes."
     )
     blocks: int = Field(
         default=5,
         ge=3,
-        description="Timed blocks, with the device synchronised at the end of each. Intervals of 3 blocks cover 89 % "
-        "instead of 95 %.",
+        description="Timed blocks of each round, with the device synchronised at the end of each. The speed of a round "
+        "is the median over its blocks.",
     )
     steps_per_block: int = Field(default=20, ge=2, description="Smallest number of steps in a block.")
     block_seconds: float = Field(

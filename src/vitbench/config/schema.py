@@ -157,6 +157,11 @@ class Config(Section):
             return self.baseline.epochs
         return self.training.epochs
 
+    def rounds(self, execution: str) -> int:
+        """The rounds in which the throughput of an execution mode is measured."""
+        by_execution: dict[str, int] = {**self.throughput.rounds_by_execution}
+        return by_execution.get(execution, self.throughput.rounds)
+
     def batch_sizes(self) -> list[int]:
         """The batch sizes at which throughput is measured."""
         return self.throughput.batch_sizes or [self.training.batch_size]
@@ -182,6 +187,9 @@ class Config(Section):
             chosen["training"].pop("epochs")
             if step != "sample":  # the time of a few steps does not depend on the number of epochs
                 chosen["epochs"] = self.model_epochs(model)
+        if step == "throughput":  # a round does not depend on how many others there are
+            for key in ("rounds", "rounds_by_execution", "control"):
+                chosen["throughput"].pop(key)
         if model is not None and step == "parity":
             chosen["reference"] = self.reference_backend(model)
             chosen["native_compiled"] = self.throughput.native_compiled

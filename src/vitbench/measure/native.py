@@ -11,6 +11,7 @@ from vitbench.data.batches import Batches
 from vitbench.execution.audit import CompilationWatch, audit_process
 from vitbench.measure.energy import EnergyMeter
 from vitbench.measure.timing import (
+    LEAST_REPETITIONS,
     Block,
     make_block,
     peak_memory,
@@ -32,10 +33,19 @@ class NativeSubject:
     """A native model that starts from the weights of the Keras model.
 
     weights: by the path of the weight in the Keras model. normalization: `mean` and `variance` of each channel.
+    is_complete: whether `train` also measures what needs no repetition.
     """
 
-    def __init__(self, config: Config, job: Job, weights: Weights, normalization: dict, batches: Batches):
-        self.bounds, self.batches = config.throughput, batches
+    def __init__(
+        self,
+        config: Config,
+        job: Job,
+        weights: Weights,
+        normalization: dict,
+        batches: Batches,
+        is_complete: bool,
+    ):
+        self.bounds, self.batches, self.is_complete = config.throughput, batches, is_complete
         optimizer = config.training.optimizer
         decay = keras_weight_decay(optimizer)
         self.settings = Settings(optimizer.learning_rate, decay, job.precision, self.bounds.native_compiled)
@@ -56,20 +66,25 @@ class NativeSubject:
         def step(i: int) -> None:
             self.model.train(*self.batches[i])
 
-        batch = self.model.place(*self.batches[0])
         columns, steps = self._warm_up(step)
         meter = EnergyMeter(current_backend().device()["type"] == "gpu")
         memory = peak_memory()
-        blocks, same_batch, single_steps = self._time(step, steps, lambda i: self.model.train(*batch), meter)
+        batch = self.model.place(*self.batches[0]) if self.is_complete else None
+        same_batch_step = (lambda i: self.model.train(*batch)) if batch else None
+        blocks, same_batch, single_steps = self._time(step, steps, same_batch_step, meter)
+        columns |= {
+            **memory,
+            **steady_state_columns(blocks, single_steps),
+            "energy_joules_per_image": meter.joules_per_image(sum(block.images for block in blocks)),
+            "energy_source": meter.source,
+        }
+        if not self.is_complete:
+            return columns
         smaller = self.batches.with_steps(steps=1, batch_size=max(1, self.batches.batch_size // 2))
         return {
             **columns,
             "recompile_seconds": time_calls(lambda i: self.model.train(*smaller[i]), 1),
-            **memory,
-            **steady_state_columns(blocks, single_steps),
             "input_seconds_share": max(0.0, 1 - step_seconds(same_batch) / step_seconds(blocks)),
-            "energy_joules_per_image": meter.joules_per_image(sum(block.images for block in blocks)),
-            "energy_source": meter.source,
             "loops": {
                 "whole": [asdict(block) for block in blocks],
                 "same_batch": [asdict(block) for block in same_batch],
@@ -84,7 +99,9 @@ class NativeSubject:
         bounds = self.bounds
         first_step_seconds = time_calls(step, 1)
         repeat = functools.partial(time_calls, step, bounds.warmup_steps)
-        warm = repeat_until_settled(repeat, bounds.warmup_steps, bounds.warmup_seconds)
+        warm = repeat_until_settled(
+            repeat, bounds.warmup_steps, bounds.warmup_seconds, bounds.block_seconds, LEAST_REPETITIONS
+        )
         block = size_block(self.batches, warm.step_seconds, bounds.block_seconds, bounds.longest_block_seconds)
         return {"first_step_seconds": first_step_seconds, **warmup_columns(warm)}, len(block)
 

@@ -22,6 +22,7 @@ from vitbench.measure.energy import EnergyMeter
 from vitbench.measure.native import NativeSubject
 from vitbench.measure.peak_flops import measure_peak_flops
 from vitbench.measure.timing import (
+    LEAST_REPETITIONS,
     images_per_second,
     peak_memory,
     size_block,
@@ -29,6 +30,7 @@ from vitbench.measure.timing import (
     time_first_inference,
     time_first_step,
     time_inference,
+    time_train_blocks,
     time_train_steps,
     warm_up,
     warmup_columns,
@@ -45,11 +47,11 @@ class Subject(Protocol):
     """What is measured: a Keras model or a native one, with its batches."""
 
     def train(self) -> dict:
-        """Columns of tables/throughput for the phase train."""
+        """Columns of tables/rounds for the phase train."""
         ...
 
     def infer(self) -> dict:
-        """Columns of tables/throughput for the phase infer."""
+        """Columns of tables/rounds for the phase infer."""
         ...
 
     def audit(self) -> dict:
@@ -57,47 +59,61 @@ class Subject(Protocol):
         ...
 
 
-def measure_phase(
-    config: Config, results: Results, job: Job, batch_size: int, phase: str, import_seconds: float
+def measure_phases(
+    config: Config, results: Results, job: Job, batch_size: int, phases: list[str], import_seconds: float
 ) -> dict:
-    """Measures one phase, train or infer.
+    """Measures phases, train and infer, of one model in this process.
 
-    Returns `row`, the columns of tables/throughput and the timed blocks; `device_peak_flops_per_second`; and
+    Inference comes first: it needs less memory, so each phase has its own peak. What needs no repetition, such as the
+    time breakdown, is measured after the speed and in the first round only.
+
+    Returns `rows`, the columns of tables/rounds and the timed blocks by phase; `device_peak_flops_per_second`; and
     `environment`, which includes the execution audit.
     """
     started = time.perf_counter()
     current_backend().set_seed(0)
     workload = load_workload(config, results, job.model, config.model_seeds(job.model)[0])
     batches = Batches(*workload.train, batch_size, seed=0, steps=config.throughput.steps_per_block)
+    is_first_round = job.round_number == 1 and not job.is_control
     operations = flops_per_image(workload.parts.classifier) or {}
     subject: Subject
     if job.execution == "native":
         weights, normalization = workload.parts.trainable_weights(), workload.normalization
         del workload
         gc.collect()  # the memory of the Keras model must not count as the native model's
-        subject = NativeSubject(config, job, weights, normalization, batches)
+        subject = NativeSubject(config, job, weights, normalization, batches, is_first_round)
     else:
         optimizer = build_optimizer(config.training, 1, len(workload.train[0]))
-        subject = KerasSubject(workload.parts, load_plan(results, job), optimizer, batches, config.throughput)
-    row = {"import_seconds": import_seconds, "build_seconds": time.perf_counter() - started}
-    row |= subject.train() if phase == "train" else subject.infer()
-    flops = operations.get(phase)
-    row |= {"flops_per_image": flops, "achieved_flops_per_second": flops and flops * row["images_per_second"]}
+        plan = load_plan(results, job)
+        subject = KerasSubject(workload.parts, plan, optimizer, batches, config.throughput, is_first_round)
+    startup = {"import_seconds": import_seconds, "build_seconds": time.perf_counter() - started}
+    rows = {}
+    for phase in sorted(phases):  # infer, train
+        row = startup | (subject.train() if phase == "train" else subject.infer())
+        flops = operations.get(phase)
+        row |= {"flops_per_image": flops, "achieved_flops_per_second": flops and flops * row["images_per_second"]}
+        rows[phase] = row
     audit = {"seed": 0, "compilations_while_timed": 0, **subject.audit()}
     return {
-        "row": row,
-        "device_peak_flops_per_second": measure_peak_flops(),
+        "rows": rows,
+        "device_peak_flops_per_second": measure_peak_flops() if is_first_round else None,
         "environment": {**collect_environment(current_backend().device()), "execution": audit},
     }
 
 
 class KerasSubject:
-    """A Keras model, executed as `plan` says."""
+    """A Keras model, executed as `plan` says. is_complete: whether `train` also measures what needs no repetition."""
 
     def __init__(
-        self, parts: ModelParts, plan: Plan, optimizer: keras.optimizers.Optimizer, batches: Batches, bounds: Bounds
+        self,
+        parts: ModelParts,
+        plan: Plan,
+        optimizer: keras.optimizers.Optimizer,
+        batches: Batches,
+        bounds: Bounds,
+        is_complete: bool,
     ):
-        self.plan, self.bounds, self.batches = plan, bounds, batches
+        self.plan, self.bounds, self.batches, self.is_complete = plan, bounds, batches, is_complete
         self.training_batches = build_input_pipeline(batches, plan, parts)
         self.model = assemble(parts, plan, optimizer)
 
@@ -123,28 +139,39 @@ class KerasSubject:
         }
 
     def train(self) -> dict:
-        """Also measures the time breakdown, the energy, and the first step with another batch size."""
+        """Also measures the energy and, if complete, the time breakdown and the first step with another batch size."""
         model, batches, bounds = self.model, self.training_batches, self.bounds
         model.steps_per_execution = self.plan.steps_per_execution
         first_step_seconds = time_first_step(model, batches)
         check_execution(model)
-        warm = warm_up(model, batches.with_steps(steps=bounds.warmup_steps), bounds.warmup_seconds)
+        warm = warm_up(
+            model,
+            batches.with_steps(steps=bounds.warmup_steps),
+            bounds.warmup_seconds,
+            bounds.block_seconds,
+            LEAST_REPETITIONS,
+        )
         memory = peak_memory()  # read here, because the loops of the breakdown hold more than training does
         block = size_block(batches, warm.step_seconds, bounds.block_seconds, bounds.longest_block_seconds)
         meter = EnergyMeter(current_backend().device()["type"] == "gpu")
-        loops = time_loops(model, block, bounds.blocks, whole_callbacks=(meter,))
-        steady_state = steady_state_columns(loops.whole, time_train_steps(model, block))
-        smaller = batches.with_steps(steps=1, batch_size=max(1, batches.batch_size // 2))
-        return {
+        blocks = time_train_blocks(model, block, bounds.blocks, callbacks=(meter,))
+        columns = {
             "first_step_seconds": first_step_seconds,
-            "recompile_seconds": time_first_step(model, smaller),
             **warmup_columns(warm),
             **memory,
-            **steady_state,
+            **steady_state_columns(blocks, time_train_steps(model, block)),
+            "energy_joules_per_image": meter.joules_per_image(sum(block.images for block in blocks)),
+            "energy_source": meter.source,
+        }
+        if not self.is_complete:
+            return columns
+        loops = time_loops(model, block, bounds.blocks)
+        smaller = batches.with_steps(steps=1, batch_size=max(1, batches.batch_size // 2))
+        return {
+            **columns,
+            "recompile_seconds": time_first_step(model, smaller),
             "images_per_second_reading_loss": images_per_second(loops.reading_loss),
             **loops.shares(),
-            "energy_joules_per_image": meter.joules_per_image(sum(block.images for block in loops.whole)),
-            "energy_source": meter.source,
             "loops": {name: [asdict(block) for block in blocks] for name, blocks in vars(loops).items()},
         }
 

@@ -19,6 +19,7 @@ from vitbench.system import environment
 Clock = Callable[[], float]
 Callbacks = tuple[keras.callbacks.Callback, ...]
 
+LEAST_REPETITIONS = 3  # of the warm-up of a measurement whose result is shown
 SETTLED = 0.05  # a repetition that saves no more than this share of the fastest one so far is not faster
 
 
@@ -145,7 +146,14 @@ def time_first_inference(model: keras.Model, batches: Batches, clock: Clock = ti
     return clock() - started
 
 
-def warm_up(model: keras.Model, batches: Batches, limit_seconds: float, clock: Clock = time.perf_counter) -> WarmUp:
+def warm_up(
+    model: keras.Model,
+    batches: Batches,
+    limit_seconds: float,
+    least_seconds: float = 0.0,
+    least_repetitions: int = 2,
+    clock: Clock = time.perf_counter,
+) -> WarmUp:
     """Trains repetitions of `len(batches)` steps until they get no faster; see `repeat_until_settled`."""
 
     def repeat() -> float:
@@ -153,20 +161,27 @@ def warm_up(model: keras.Model, batches: Batches, limit_seconds: float, clock: C
         model.fit(batches.fit_input(), verbose=0, shuffle=False, callbacks=[block])
         return block.seconds[0]
 
-    return repeat_until_settled(repeat, len(batches), limit_seconds)
+    return repeat_until_settled(repeat, len(batches), limit_seconds, least_seconds, least_repetitions)
 
 
-def repeat_until_settled(repeat: Callable[[], float], steps: int, limit_seconds: float) -> WarmUp:
+def repeat_until_settled(
+    repeat: Callable[[], float],
+    steps: int,
+    limit_seconds: float,
+    least_seconds: float = 0.0,
+    least_repetitions: int = 2,
+) -> WarmUp:
     """Calls `repeat`, which runs `steps` steps and returns their seconds, until it has settled.
 
-    It has settled when a repetition compiles nothing and is not faster than the fastest one before it. No repetition
-    starts after `limit_seconds`.
+    It has settled when a repetition compiles nothing and is not faster than the fastest one before it, after at least
+    `least_repetitions` that took `least_seconds` together. No repetition starts after `limit_seconds`.
     """
     seconds, is_settled = [], False
     while not seconds or not (is_settled or sum(seconds) >= limit_seconds):
         compilations = CompilationWatch()
         seconds.append(repeat())
-        is_settled = has_settled(seconds) and not compilations.count()
+        is_long_enough = len(seconds) >= least_repetitions and sum(seconds) >= least_seconds
+        is_settled = is_long_enough and has_settled(seconds) and not compilations.count()
     return WarmUp(len(seconds) * steps, is_settled, seconds[-1] / steps)
 
 
@@ -236,7 +251,7 @@ def time_inference(
         model.predict(batches.with_steps(steps=warmup_steps), verbose=0, callbacks=[trial])
         return sum(trial.seconds)
 
-    warm = repeat_until_settled(repeat, warmup_steps, warmup_seconds)
+    warm = repeat_until_settled(repeat, warmup_steps, warmup_seconds, at_least, LEAST_REPETITIONS)
     memory = peak_memory()
     block = size_block(batches, warm.step_seconds, at_least, at_most)
     step_clock, compilations = StepClock(clock), CompilationWatch()

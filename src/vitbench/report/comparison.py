@@ -151,7 +151,7 @@ def _difference_table(differences: pd.DataFrame, names: Names, caption: str, nam
 
 
 def speeds_table(speeds: pd.DataFrame, names: Names, config: Config) -> Html:
-    """A row per measurement of both experiments: median speeds, their ratio with its interval, and the verdict."""
+    """A row per measurement of both experiments: speeds, their ratio with its interval, and the verdict."""
     interval = f"{format_percent(config.statistics.confidence)} interval"
     first, second = (f"{name}, images/s" for name in names)
     rows = [
@@ -159,8 +159,8 @@ def speeds_table(speeds: pd.DataFrame, names: Names, config: Config) -> Html:
             **configuration_cells([getattr(row, key) for key in CONFIGURATION_KEYS]),
             "Phase": PHASES[row.phase],
             "Batch size": format_number(row.batch_size),
-            first: format_number(row.median_a),
-            second: format_number(row.median_b),
+            first: format_number(row.speed_a),
+            second: format_number(row.speed_b),
             "Ratio": format_number(row.ratio),
             interval: format_bounds(row.ratio_ci_low, row.ratio_ci_high),
             "Verdict": row.verdict,
@@ -168,8 +168,8 @@ def speeds_table(speeds: pd.DataFrame, names: Names, config: Config) -> Html:
         for row in speeds.itertuples()
     ]
     caption = (
-        f"Median speeds and their ratio, {names[1]} ÷ {names[0]}, with bootstrap intervals over timed blocks. The "
-        "intervals do not cover the variation between processes or between days."
+        f"Speeds, geometric means over rounds, and their ratio, {names[1]} ÷ {names[0]}, with intervals from Welch's t "
+        "test. The intervals do not cover the variation between days."
     )
     return condensed_table(rows, caption, "speeds", ("Batch size", first, second, "Ratio", interval))
 

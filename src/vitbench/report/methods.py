@@ -66,8 +66,10 @@ def _describe_throughput(config: Config) -> str:
         f"after the first step, repetitions of {format_count(timed.warmup_steps, 'warm-up step')} follow until they "
         f"get no faster. Then {timed.blocks} blocks are timed, each of at least {timed.steps_per_block} steps and "
         f"about {format_number(timed.block_seconds)} s. A block has fewer steps if it would otherwise last longer than "
-        f"{format_number(timed.longest_block_seconds)} s. The device is synchronised at the end of each block. Each "
-        "batch size is measured in a process of its own, and nothing else is timed on the device meanwhile."
+        f"{format_number(timed.longest_block_seconds)} s. The device is synchronised at the end of each block, and the "
+        f"speed is the median over blocks. This is repeated in {format_count(timed.rounds, 'round')}, each in a fresh "
+        "process; the configurations take turns, in an order drawn anew for each round. Nothing else is timed on the "
+        "device meanwhile."
     )
 
 
@@ -83,10 +85,10 @@ def _describe_executions(config: Config) -> str:
 def _describe_statistics(config: Config) -> str:
     settings = config.statistics
     return (
-        "accuracies are compared by paired t tests over runs with the same seed, and speeds by bootstrap intervals "
-        f"over timed blocks. The confidence level is {format_percent(settings.confidence)}. Accuracies that are shown "
-        f"to differ by less than {format_share(settings.equivalence_margin)}, and speeds that are shown to differ by "
-        f"less than {format_percent(settings.speed_margin)}, count as equivalent."
+        "accuracies are compared by paired t tests over runs with the same seed, and the logarithms of speeds by "
+        f"paired t tests over rounds. The confidence level is {format_percent(settings.confidence)}. Accuracies that "
+        f"are shown to differ by less than {format_share(settings.equivalence_margin)}, and speeds that are shown to "
+        f"differ by less than {format_percent(settings.speed_margin)}, count as equivalent."
     )
 
 

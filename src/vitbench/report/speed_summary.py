@@ -1,19 +1,25 @@
 """Which backend is fastest in training and in inference: the ranking, and the sentences that describe it."""
 
+import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
+from vitbench.analysis.decision import compare_training_times, fastest_by_epochs, predict_training_seconds
 from vitbench.analysis.selection import (
     comparable_measurements,
+    is_comparable,
     main_batch_size,
     main_execution,
     main_model,
     select_execution,
 )
+from vitbench.analysis.speeds import LEAST_ROUNDS
 from vitbench.config.schema import Config
-from vitbench.formatting import format_number, format_percent, format_ratio, join_words
+from vitbench.formatting import format_count, format_duration, format_number, format_percent, format_ratio, join_words
+from vitbench.results.schema import COLUMNS
 
 Outcome = Literal["winner", "tie", "unclear", "alone", "none"]
 
@@ -32,7 +38,7 @@ _REASONS = {  # status → why a backend is not compared; the first that applies
 class Ranking:
     """The speeds of the backends in one phase, all under the same conditions.
 
-    speeds: backend → median images/s, the fastest first.
+    speeds: backend → images/s, the fastest first.
     leaders: the fastest backend and those that are not shown to be slower.
     outcome: winner (one leader), tie (the leaders are shown to be equally fast), unclear (they are not), alone (only
         one backend was measured) or none.
@@ -75,12 +81,65 @@ def rank_backends(throughput: pd.DataFrame, comparisons: pd.DataFrame, config: C
     )
 
 
-def recommend(training: Ranking, inference: Ranking, model: str) -> str:
-    """The answer in one clause if both phases agree, else in two."""
+def rank_training_times(
+    throughput: pd.DataFrame, rounds: pd.DataFrame, config: Config, train_images: int
+) -> tuple[Ranking, list[tuple[str, int]]]:
+    """Ranks the backends by the predicted seconds of the configured epochs, startup included.
+
+    throughput, rounds: the rows of the main model. train_images: per epoch. In the ranking, `speeds` are seconds, the
+    shortest first. Also returns the backends that are the fastest for some number of epochs, each with the smallest
+    such number.
+    """
+    steady = rank_backends(throughput, pd.DataFrame(columns=COLUMNS["comparisons"]), config, "train")
+    completed = comparable_measurements(throughput, "train")
+    execution, precision = main_execution(completed, config)
+    rows = select_execution(rounds[is_comparable(rounds)], execution, precision)
+    rows = rows[rows["batch_size"] == main_batch_size(select_execution(completed, execution, precision), config)]
+    predicted = predict_training_seconds(rows, config.model_epochs(main_model(config)), train_images)
+    pairs = compare_training_times(predicted, config.statistics)
+    means = predicted.groupby("backend")[["startup_seconds", "epoch_seconds", "seconds"]].mean()
+    seconds = means["seconds"].sort_values()
+    leaders, outcome = _find_leaders(seconds, pairs)
+    ranking = dataclasses.replace(steady, speeds=seconds, leaders=leaders, outcome=outcome, pairs=pairs)
+    fastest = fastest_by_epochs(means["startup_seconds"], means["epoch_seconds"]) if len(means) else []
+    return ranking, fastest
+
+
+def describe_training_time(ranking: Ranking, fastest: list[tuple[str, int]], config: Config) -> str:
+    """The predicted time of the configured epochs on each backend, and at how many epochs the fastest one changes.
+
+    ranking, fastest: as `rank_training_times` returns them.
+    """
+    if ranking.outcome == "none":
+        return ""
+    epochs = format_count(config.model_epochs(main_model(config)), "epoch")
+    times = join_words([f"{format_duration(seconds)} on {backend}" for backend, seconds in ranking.speeds.items()])
+    sentences = [f"Predicted for {epochs}, startup included: {times}."]
+    ratios = _list_ratios(ranking, config) if ranking.outcome != "alone" else []
+    if ratios and ranking.outcome == "winner":
+        sentences.append(f"{ranking.leaders[0]} is {join_words(ratios)}.")
+    elif len(ranking.leaders) > 1:
+        sentences.append(f"{_count_rounds(ranking).capitalize()} show {_ask_which_is_fastest(ranking.leaders)}.")
+    if len(fastest) > 1:
+        spans = [
+            f"{backend} for up to {following - 1:,}" if place == 0 else f"then {backend}"
+            for place, ((backend, _), (_, following)) in enumerate(itertools.pairwise(fastest))
+        ]
+        last, first_epoch = fastest[-1]
+        sentences.append(f"Shortest by number of epochs: {', '.join(spans)}, and {last} from {first_epoch:,} on.")
+    return " ".join(sentences)
+
+
+def recommend(training: Ranking, inference: Ranking, model: str, duration: str = "") -> str:
+    """The answer in one clause if both phases agree, else in two.
+
+    duration: of the training, for example " for 6 epochs".
+    """
     if (training.leaders, training.outcome) == (inference.leaders, inference.outcome):
         both = "either training or" if training.outcome == "unclear" else "both training and"
         return _describe_leaders(training, f"{both} inference of {model}")
-    return f"{_describe_leaders(training, f'training {model}')}; {_describe_leaders(inference, 'inference')}"
+    training_answer = _describe_leaders(training, f"training {model}{duration}")
+    return f"{training_answer}; {_describe_leaders(inference, 'inference')}"
 
 
 def describe_speeds(ranking: Ranking, config: Config) -> str:
@@ -96,12 +155,38 @@ def describe_speeds(ranking: Ranking, config: Config) -> str:
         sentence = f"In {ranking.phase}, {join_words(ranking.leaders)} are equally fast to within {margin}: {speeds}."
     else:
         question = _ask_which_is_fastest(ranking.leaders)
-        sentence = f"In {ranking.phase}, the timed blocks do not show {question}: {speeds}."
+        sentence = f"In {ranking.phase}, {_count_rounds(ranking)} show {question}: {speeds}."
     if ranking.outcome == "alone":
         return f"{sentence} There is no other backend to compare it with."
     ratios = _list_ratios(ranking, config)
     subject = "It" if ranking.outcome == "winner" else fastest
     return f"{sentence} {subject} is {join_words(ratios)}." if ratios else sentence
+
+
+def describe_noise(controls: pd.DataFrame, config: Config) -> list[str]:
+    """How much two measurements of the same thing differ on this machine, and a warning if they come out as different.
+
+    controls: tables/controls.
+    """
+    measured = controls[controls["difference"].notna()]
+    if measured.empty:
+        return []
+    row = measured.iloc[0]
+    by_phase = measured[measured["batch_size"] == row.batch_size].groupby("phase", sort=False)["difference"].first()
+    values = [f"{format_percent(by_phase[phase])} in {name}" for phase, name in PHASES.items() if phase in by_phase]
+    subject = f"{row.model} on {row.backend} ({row.execution})"
+    sentences = [
+        f"Noise floor of this machine: two measurements of {subject} in the same round differ by {join_words(values)} "
+        f"({format_count(int(row.n), 'round')})."
+    ]
+    different = measured[measured["verdict"].str.startswith("different")]
+    if len(different):
+        phases = join_words([PHASES[phase] for phase in different["phase"].unique()])
+        sentences.append(
+            f"Warning: in {phases}, two measurements of the same thing came out as different. This machine was too "
+            "noisy for verdicts about speed."
+        )
+    return [" ".join(sentences)]
 
 
 def describe_precisions(throughput: pd.DataFrame, config: Config) -> list[str]:
@@ -153,14 +238,21 @@ def _ask_which_is_fastest(backends: list[str]) -> str:
     return f"which of {join_words(backends)} is {'faster' if len(backends) == 2 else 'fastest'}"
 
 
+def _count_rounds(ranking: Ranking) -> str:
+    """The subject and verb of a sentence about what the rounds do not show."""
+    rounds = ranking.pairs["n"].max()
+    few = pd.isna(rounds) or rounds < LEAST_ROUNDS
+    return f"fewer than {LEAST_ROUNDS} rounds cannot" if few else f"{rounds:.0f} rounds do not"
+
+
 def _list_ratios(ranking: Ranking, config: Config) -> list[str]:
     """How much faster the fastest backend is than each one that is not a leader. The first interval names its kind."""
     ratios, kind = [], f"{format_percent(config.statistics.confidence)} CI "
     fastest = ranking.leaders[0]
-    for backend, speed in ranking.speeds.drop(ranking.leaders).items():
-        low, high = _read_interval(ranking.pairs, fastest, backend)
+    for backend in ranking.speeds.drop(ranking.leaders).index:
+        ratio, low, high = _read_ratio(ranking.pairs, fastest, backend)
         interval = f"({kind}{format_number(low)} to {format_number(high)})"
-        ratios.append(f"{format_ratio(ranking.speeds[fastest] / speed)} as fast as {backend} {interval}")
+        ratios.append(f"{format_ratio(ratio)} as fast as {backend} {interval}")
         kind = ""
     return ratios
 
@@ -175,11 +267,11 @@ def _read_verdict(pairs: pd.DataFrame, a: str, b: str) -> str:
     return str(verdicts.iloc[0]) if len(verdicts) else ""
 
 
-def _read_interval(pairs: pd.DataFrame, a: str, b: str) -> tuple[float, float]:
-    """The interval of the speed of `a` ÷ the speed of `b`."""
+def _read_ratio(pairs: pd.DataFrame, a: str, b: str) -> tuple[float, float, float]:
+    """The speed of `a` ÷ the speed of `b`, and the interval of this ratio."""
     row = _find_pair(pairs, a, b).iloc[0]
-    low, high = row.ratio_ci_low, row.ratio_ci_high
-    return (low, high) if row.backend_a == a else (1 / high, 1 / low)
+    ratio, low, high = row.ratio, row.ratio_ci_low, row.ratio_ci_high
+    return (ratio, low, high) if row.backend_a == a else (1 / ratio, 1 / high, 1 / low)
 
 
 def _name_precision(precision: str, config: Config) -> str:

@@ -3,26 +3,40 @@
 Every sentence is plain text; the code that puts it into HTML escapes it.
 """
 
+import dataclasses
+
 import pandas as pd
 
 from vitbench.analysis.selection import is_comparable, main_execution, main_model, select_execution
 from vitbench.analysis.time_to_accuracy import add_wall_seconds, target_accuracies, time_to_target
 from vitbench.config.schema import Config
 from vitbench.formatting import format_count, format_number, format_percent, format_share, format_spread, join_words
-from vitbench.report.speed_summary import PHASES, describe_precisions, describe_speeds, rank_backends, recommend
+from vitbench.report.speed_summary import (
+    PHASES,
+    describe_noise,
+    describe_precisions,
+    describe_speeds,
+    describe_training_time,
+    rank_backends,
+    rank_training_times,
+    recommend,
+)
 
 
-def summarize(tables: dict[str, pd.DataFrame], config: Config) -> list[str]:
+def summarize(tables: dict[str, pd.DataFrame], config: Config, train_images: int | None = None) -> list[str]:
     """The answer for the main model: the fastest backend, the speeds, the accuracies and the time to the target.
+
+    train_images: per epoch. If it is given, the answer about training counts the startup, for the configured epochs.
 
     The main model is the first one that is not the baseline. Speeds are those of the tuned execution mode if it was
     measured. Runs and measurements of a backend that failed parity are left out.
     """
     model = main_model(config)
-    names = ("runs", "epochs", "throughput", "comparisons")
-    runs, epochs, throughput, comparisons = (tables[name][tables[name]["model"] == model] for name in names)
+    names = ("runs", "epochs", "throughput", "comparisons", "rounds")
+    runs, epochs, throughput, comparisons, rounds = (tables[name][tables[name]["model"] == model] for name in names)
     return [
-        *_summarize_speeds(runs, throughput, comparisons, config),
+        *_summarize_speeds(runs, throughput, comparisons, rounds, config, train_images),
+        *describe_noise(tables["controls"], config),
         *describe_precisions(throughput, config),
         _summarize_accuracy(runs, comparisons, config),
         *_summarize_time_to_target(runs, epochs, config),
@@ -30,7 +44,12 @@ def summarize(tables: dict[str, pd.DataFrame], config: Config) -> list[str]:
 
 
 def _summarize_speeds(
-    runs: pd.DataFrame, throughput: pd.DataFrame, comparisons: pd.DataFrame, config: Config
+    runs: pd.DataFrame,
+    throughput: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    rounds: pd.DataFrame,
+    config: Config,
+    train_images: int | None,
 ) -> list[str]:
     """The recommendation, then a paragraph per phase. Equal remarks about excluded backends appear once."""
     model, hardware = main_model(config), _describe_hardware(runs, throughput)
@@ -38,8 +57,15 @@ def _summarize_speeds(
     if training.outcome == inference.outcome == "none":
         return [_join_sentences(f"{hardware}, no speed of {model} was measured.", training.excluded)]
     excluded = inference.excluded if inference.excluded != training.excluded else ""
+    decision, time, duration = training, [], ""
+    if train_images and training.outcome != "none":
+        decision, fastest = rank_training_times(throughput, rounds, config, train_images)
+        time = [describe_training_time(decision, fastest, config)]
+        duration = f" for {format_count(config.model_epochs(model), 'epoch')}"
+        training = dataclasses.replace(training, phase="steady-state training")
     return [
-        f"{hardware}, {recommend(training, inference, model)}.",
+        f"{hardware}, {recommend(decision, inference, model, duration)}.",
+        *time,
         _join_sentences(describe_speeds(training, config), training.excluded),
         _join_sentences(describe_speeds(inference, config), excluded),
     ]

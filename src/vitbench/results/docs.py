@@ -14,7 +14,9 @@ measurement that did not complete is a row with a status and an error, never a m
 DESCRIPTIONS = {
     "runs": "One row per run: a configuration and a seed.",
     "epochs": "One row per epoch of each run.",
-    "throughput": "One row per configuration, phase and batch size.",
+    "throughput": "One row per configuration, phase and batch size, over all completed rounds.",
+    "rounds": "One row per round of each of these. In a round, each configuration is measured in a fresh process.",
+    "controls": "The configuration that is measured twice per round: how much the two measurements differ.",
     "parity": "One row per comparison with the reference.",
     "comparisons": "One row per pair of backends and metric.",
     "failures": "One row per command that did not complete.",

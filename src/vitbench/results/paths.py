@@ -53,8 +53,9 @@ class Results:
         """The directory from which an interrupted run is resumed."""
         return self.root / "checkpoints" / model / backend / execution / precision / f"seed{seed}"
 
-    def throughput(self, model: str, backend: str, execution: str, precision: str) -> Path:
-        return self.root / "throughput" / model / backend / execution / f"{precision}.json"
+    def throughput(self, model: str, backend: str, execution: str, precision: str, round: str) -> Path:
+        """round: as in `Job`."""
+        return self.root / "throughput" / model / backend / execution / precision / f"round{round}.json"
 
     def log(self, step: str, *names: str) -> Path:
         return self.root / "logs" / step / f"{'-'.join(names)}.log" if names else self.root / "logs" / f"{step}.log"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-SCHEMA_VERSION = 1  # of the layout of results and of the columns below
+SCHEMA_VERSION = 2  # of the layout of results and of the columns below
 FIGURES = ("accuracy", "throughput", "accuracy_over_time", "learning_curves", "patches", "timeline")
 
 
@@ -91,15 +91,13 @@ _MEASUREMENT = [
     Column("batch_size", "integer", "Images per step.", "images"),
     Column("warmup_steps", "integer", "Number of steps before the timed ones."),
     Column("timed_steps", "integer", "Number of steps in all timed blocks."),
-    Column("images_per_second", "float", "Median over timed blocks.", "images/s"),
-    Column("images_per_second_ci_low", "float", "Lower bound of its bootstrap interval over blocks.", "images/s"),
-    Column("images_per_second_ci_high", "float", "Upper bound of that interval.", "images/s"),
+    Column("images_per_second", "float", "Median over timed blocks; over rounds, their geometric mean.", "images/s"),
     Column("step_seconds_p50", "float", "Median time of a single step, synchronised with the device.", "s"),
     Column("step_seconds_p95", "float", "95th percentile of the same.", "s"),
     Column("flops_per_image", "float", "Operations in the model's matrix products and convolutions.", "FLOP"),
     Column("achieved_flops_per_second", "float", "flops_per_image × images_per_second.", "FLOP/s"),
     Column("device_peak_flops_per_second", "float", "Fastest product of large square matrices here.", "FLOP/s"),
-    Column("mfu", "float", "Model FLOPs utilisation: achieved ÷ peak.", "0–1"),
+    Column("mfu", "float", "Model FLOPs utilisation: achieved ÷ largest peak of any round here.", "0–1"),
     Column("input_seconds_share", "float", "Share of a training step spent waiting for its batch.", "0–1"),
     Column("host_seconds_share", "float", "Share spent in Keras' loop and callbacks.", "0–1"),
     Column("compute_seconds_share", "float", "Share spent in the step itself.", "0–1"),
@@ -114,12 +112,24 @@ _MEASUREMENT = [
     Column("energy_source", "text", "nvml (the board of the GPU) or rapl (all processor packages)."),
 ]
 
+_ROUND = [
+    Column("round", "integer", "Number of the round, from 1."),
+    Column("control", "boolean", "Whether this is the second measurement of the configuration in the round."),
+]
+_OVER_ROUNDS = [
+    Column("rounds", "integer", "Number of completed rounds."),
+    Column("images_per_second_ci_low", "float", "Lower bound of the t interval over rounds; null for one.", "images/s"),
+    Column("images_per_second_ci_high", "float", "Upper bound of that interval.", "images/s"),
+    Column("round_spread", "float", "Between processes: standard deviation over rounds ÷ mean; null for one.", "0–1"),
+    Column("block_spread", "float", "Within a process: the same over timed blocks, as the median over rounds.", "0–1"),
+]
+
 _COMPARISON = [
     Column("metric", "text", "test_accuracy, test_top5_accuracy, train_images_per_second or infer_images_per_second."),
     Column("batch_size", "integer", "Batch size of a speed; null for an accuracy.", "images"),
     Column("backend_a", "text", "First backend of the pair."),
     Column("backend_b", "text", "Second backend of the pair."),
-    Column("n", "integer", "Shared seeds (accuracy), or timed blocks of the backend with fewer (speed)."),
+    Column("n", "integer", "Shared seeds (accuracy), or shared rounds on the same device (speed)."),
     Column("mean_a", "float", "Mean of backend_a.", "of the metric"),
     Column("mean_b", "float", "Mean of backend_b.", "of the metric"),
     Column("difference", "float", "Mean of a − b over shared seeds; null for speeds.", "0–1"),
@@ -131,8 +141,8 @@ _COMPARISON = [
     Column("p_value_adjusted", "float", "The same after Holm's correction over the family.", "0–1"),
     Column("p_equivalence", "float", "Larger p-value of the two one-sided tests for equivalence.", "0–1"),
     Column("p_equivalence_adjusted", "float", "The same after Holm's correction over the family.", "0–1"),
-    Column("ratio", "float", "Median speed of a ÷ median speed of b; null for accuracies."),
-    Column("ratio_ci_low", "float", "Lower bound of the bootstrap interval of the ratio over blocks."),
+    Column("ratio", "float", "Speed of a ÷ speed of b, the geometric mean over shared rounds; null for accuracies."),
+    Column("ratio_ci_low", "float", "Lower bound of the t interval of the ratio over rounds."),
     Column("ratio_ci_high", "float", "Upper bound of that interval."),
     Column("verdict", "text", "different, equivalent, inconclusive or no verdict; the last two with the reason."),
 ]
@@ -144,9 +154,36 @@ TABLES: dict[str, list[Column]] = {
         *_KEYS,
         _STATUS,
         *_MEASUREMENT,
+        *_OVER_ROUNDS,
         _DEVICE,
         _DIGEST,
         Column("error", "text", "Why the measurement did not complete, or why it must not be compared."),
+    ],
+    "rounds": [
+        *_KEYS,
+        *_ROUND,
+        _STATUS,
+        *_MEASUREMENT,
+        Column("block_spread", "float", "Standard deviation of the speed over timed blocks ÷ mean.", "0–1"),
+        _DEVICE,
+        Column("hostname", "text", "Name of the machine."),
+        _DIGEST,
+        *_TIMES,
+        Column("error", "text", "Why the round did not complete, or why it must not be compared."),
+    ],
+    "controls": [
+        _EXPERIMENT,
+        *_CONFIGURATION,
+        Column("phase", "text", "train or infer."),
+        Column("batch_size", "integer", "Images per step.", "images"),
+        Column("n", "integer", "Rounds in which the configuration was measured twice on the same device."),
+        Column(
+            "difference", "float", "Root mean square of the difference between the two, as a share of the speed.", "0–1"
+        ),
+        Column("ratio", "float", "First ÷ second measurement, the geometric mean over rounds."),
+        Column("ratio_ci_low", "float", "Lower bound of the t interval of the ratio over rounds."),
+        Column("ratio_ci_high", "float", "Upper bound of that interval."),
+        Column("verdict", "text", "As in comparisons. Both measurements are of the same thing, so different is wrong."),
     ],
     "parity": [
         *_CONFIGURATION,

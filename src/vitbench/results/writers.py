@@ -1,6 +1,5 @@
 """Writes the result of a job, whether it completed or not."""
 
-import dataclasses
 import math
 
 from vitbench.config.schema import Config
@@ -38,7 +37,7 @@ def build_run_record(config: Config, job: Job, status: str, values: dict, histor
 
 def write_run(results: Results, job: Job, row: dict, history: list[dict], environment: dict) -> None:
     """Writes history.csv, environment.json and, last, metrics.json of a run."""
-    directory = results.run(*dataclasses.astuple(job))
+    directory = results.run(*job.run_key)
     lines = [",".join(EPOCH_COLUMNS)]
     lines += [",".join("" if epoch[name] is None else str(epoch[name]) for name in EPOCH_COLUMNS) for epoch in history]
     with atomic_write(directory / "history.csv") as path:

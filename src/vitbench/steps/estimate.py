@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vitbench.config.schema import Config
 from vitbench.formatting import format_duration
+from vitbench.results.jobs import find_control
 from vitbench.results.paths import Results
 from vitbench.system.files import read_json
 
@@ -56,7 +57,9 @@ def estimate_cost(config: Config, sample: dict) -> Estimate:
     steps = math.ceil(sample["train_images"] / sample["batch_size"])
     epoch_seconds = steps * step_seconds + sample["validation_images"] * image_seconds
     precisions = len(config.precisions)
-    measurements = precisions * len(config.timed_executions(model, backend))
+    rounds = precisions * sum(config.rounds(execution) for execution in config.timed_executions(model, backend))
+    if (control := find_control(config)) and control[:2] == (model, backend):
+        rounds += config.rounds(control[2])
     return Estimate(
         model=model,
         backend=backend,
@@ -68,12 +71,12 @@ def estimate_cost(config: Config, sample: dict) -> Estimate:
         + config.model_epochs(model) * epoch_seconds
         + sample["test_images"] * image_seconds,
         other_seconds=precisions * config.tuning.budget_seconds
-        + measurements * _estimate_throughput_seconds(config, sample, image_seconds),
+        + rounds * _estimate_throughput_seconds(config, sample, image_seconds),
     )
 
 
 def _estimate_throughput_seconds(config: Config, sample: dict, image_seconds: float) -> float:
-    """The seconds of one throughput measurement, over all batch sizes."""
+    """The seconds of one round of a throughput measurement, over all batch sizes."""
     bounds, seconds = config.throughput, 0.0
     for batch_size in config.batch_sizes():
         seconds += sample["startup_seconds"] + sample["first_step_seconds"]  # the latter for another batch size

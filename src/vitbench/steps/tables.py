@@ -2,17 +2,15 @@
 
 import shutil
 from collections import Counter
-from dataclasses import astuple
 
 import numpy as np
 import pandas as pd
 
-from vitbench.analysis.load import load_blocks
-from vitbench.analysis.speeds import median_interval
+from vitbench.analysis.speeds import add_utilisation, compare_controls, summarize_rounds
 from vitbench.analysis.statistics import compare_backends, summarize_accuracies
 from vitbench.config.schema import Config
 from vitbench.results.failures import find_failure
-from vitbench.results.jobs import Job, list_jobs
+from vitbench.results.jobs import Job, list_measurements, list_runs, sort_measurements
 from vitbench.results.paths import Results
 from vitbench.results.predictions import count_confusions, load_predictions
 from vitbench.results.schema import COLUMNS
@@ -30,7 +28,7 @@ def run(config: Config, results: Results) -> None:
     tables = build_tables(config, results)
     for name, table in tables.items():
         write_table(results, name, table)
-    runs, measurements = list_jobs(config)
+    runs, measurements = list_runs(config), list_measurements(config)
     if all(job.result_path(results).exists() for job in (*runs, *measurements)):
         _delete_checkpoints(results, tables["runs"], runs)
     unfinished = tables["runs"].query("status != 'completed'")
@@ -41,17 +39,20 @@ def run(config: Config, results: Results) -> None:
 
 def build_tables(config: Config, results: Results) -> dict[str, pd.DataFrame]:
     """Every table of vitbench.results.schema by its name, with the dtypes of the schema."""
-    run_jobs, measurements = list_jobs(config)
+    run_jobs, measurements = list_runs(config), list_measurements(config)
     runs = as_table("runs", [_load_row(config, results, job) for job in run_jobs])
     parity = _build_parity(config, results)
-    throughput = _build_throughput(config, results, measurements)
+    rounds = _build_rounds(config, results, sort_measurements(config, measurements))
+    throughput = add_utilisation(summarize_rounds(rounds, config.statistics))
     failed_parity = _find_failed_parity(parity, runs, throughput)
-    comparisons = compare_backends(runs, load_blocks(config, results, measurements), config.statistics)
+    comparisons = compare_backends(runs, rounds, config.statistics)
     summaries = summarize_accuracies(runs, config.statistics)
     tables = {
         "runs": runs,
         "epochs": _add_parity_passed(_build_epochs(config, results, run_jobs), failed_parity),
         "throughput": throughput,
+        "rounds": rounds,
+        "controls": compare_controls(rounds, config.statistics),
         "parity": parity,
         "comparisons": _mark_verdicts(comparisons, failed_parity),
         "failures": _build_failures(config, results, [*run_jobs, *measurements]),
@@ -66,7 +67,7 @@ def _delete_checkpoints(results: Results, runs: pd.DataFrame, jobs: list[Job]) -
     """Deletes the results that finished runs saved in case the workflow was stopped before it noticed their end."""
     for job, status in zip(jobs, runs["status"], strict=True):
         if status in ("completed", "diverged"):
-            shutil.rmtree(results.checkpoint(*astuple(job)), ignore_errors=True)
+            shutil.rmtree(results.checkpoint(*job.run_key), ignore_errors=True)
 
 
 def _load_row(config: Config, results: Results, job: Job) -> dict:
@@ -81,25 +82,27 @@ def _load_row(config: Config, results: Results, job: Job) -> dict:
 def _build_epochs(config: Config, results: Results, jobs: list[Job]) -> pd.DataFrame:
     histories = []
     for job in jobs:
-        path = results.run(*astuple(job)) / "history.csv"
+        path = results.run(*job.run_key) / "history.csv"
         if path.exists() and len(history := pd.read_csv(path)):
             histories.append(history.assign(**job.key_columns(config)))
     columns = [column for column in COLUMNS["epochs"] if column != "parity_passed"]
     return pd.concat(histories)[columns] if histories else pd.DataFrame(columns=columns)
 
 
-def _build_throughput(config: Config, results: Results, jobs: list[Job]) -> pd.DataFrame:
+def _build_rounds(config: Config, results: Results, jobs: list[Job]) -> pd.DataFrame:
+    """A row per round, phase and batch size of each configuration; one row for a round without a measurement."""
     rows = []
     for job in jobs:
         result = _load_row(config, results, job)
         keys = job.key_columns(config)
-        keys |= {key: result.get(key) for key in ("status", "device", "config_sha256", "error")}
+        keys |= {key: result.get(key) for key in ("status", "device", "config_sha256", "started_at", "finished_at")}
+        keys |= {"error": result.get("error"), "hostname": result.get("environment", {}).get("hostname")}
         for measured in result.get("measurements") or [{}]:
             speeds = np.array([block["images"] / block["seconds"] for block in measured.get("blocks", [])])
-            low, high = median_interval(speeds, config.statistics.confidence)
-            interval = {"images_per_second_ci_low": low, "images_per_second_ci_high": high}
-            rows.append(keys | measured | interval)
-    return as_table("throughput", rows)
+            spread = speeds.std(ddof=1) / speeds.mean() if len(speeds) > 1 else None
+            error = measured.get("error") or keys["error"]
+            rows.append(keys | measured | {"block_spread": spread, "error": error})
+    return as_table("rounds", rows)
 
 
 def _build_parity(config: Config, results: Results) -> pd.DataFrame:

@@ -1,7 +1,7 @@
-"""throughput: measures steady-state training and inference speeds, memory, energy and the time breakdown.
+"""throughput: one round of a measurement: steady-state speeds, memory, energy and the time breakdown.
 
-Each phase at each batch size is measured in a process of its own. So each has its own startup time and memory, and one
-that runs out of memory or hangs becomes a row instead of ending the job.
+Each batch size is measured in a process of its own, so that one that runs out of memory or hangs becomes a row instead
+of ending the job. Training and inference share the process, which pays once for import and build.
 """
 
 from typing import Any
@@ -17,29 +17,28 @@ from vitbench.results.writers import write_throughput
 from vitbench.system.logs import ProgressBar
 from vitbench.system.subprocesses import KILLED, run_in_subprocess
 
-PHASES = ("train", "infer")
+PHASES = ["train", "infer"]
 
 
 def run(config: Config, results: Results, job: Job) -> str:
     """Measures `job` at each batch size and returns its status. Raises GatedError if parity failed."""
     warning = check_gate(config, results, job)
-    bar = ProgressBar(f"throughput {job}", len(config.batch_sizes()) * len(PHASES), "measurement")
+    bar = ProgressBar(f"throughput {job}", len(config.batch_sizes()), "batch size")
     measurements, environment, too_large = [], None, {}
-    limit = config.throughput.limit_seconds
     for batch_size in sorted(config.batch_sizes()):
+        outcomes = _measure_batch_size(config, results, job, batch_size, [p for p in PHASES if p not in too_large])
         for phase in PHASES:
             if phase in too_large:
                 error = f"not tried, because {too_large[phase]} images per step were too many"
                 row: dict[str, Any] = {"status": "out_of_memory", "error": error}
             else:
-                outcome = run_in_subprocess(_measure, (config, results, job, batch_size, phase), limit)
-                row = build_row(outcome, limit, job.backend)
-                environment = environment or outcome.get("environment")
-            if row["status"] == "out_of_memory":
-                too_large.setdefault(phase, batch_size)
+                row = build_row(outcomes[phase], phase, config.throughput.limit_seconds, job.backend)
+                environment = environment or outcomes[phase].get("environment")
+                if row["status"] == "out_of_memory":
+                    too_large[phase] = batch_size
             keys = {"phase": phase, "batch_size": batch_size}
             measurements.append(dict.fromkeys(MEASUREMENT_COLUMNS) | keys | row)
-            bar.advance(images_per_second=row.get("images_per_second") or float("nan"))
+        bar.advance(images_per_second=measurements[-len(PHASES)].get("images_per_second") or float("nan"))
     bar.close()
     statuses = [row["status"] for row in measurements]
     status = "completed" if "completed" in statuses else statuses[0]
@@ -48,21 +47,34 @@ def run(config: Config, results: Results, job: Job) -> str:
     return status
 
 
-def build_row(outcome: dict, limit_seconds: float, backend: str) -> dict:
-    """The columns of tables/throughput from the outcome of a process, or only a status and an error if it failed."""
+def _measure_batch_size(
+    config: Config, results: Results, job: Job, batch_size: int, phases: list[str]
+) -> dict[str, dict]:
+    """The outcome of each phase. If the process that they share fails, each phase gets another of its own."""
+    limit = config.throughput.limit_seconds
+
+    def measure(measured: list[str]) -> dict:
+        return run_in_subprocess(_measure, (config, results, job, batch_size, measured), limit * len(measured))
+
+    outcome = measure(phases) if phases else {}
+    if len(phases) < 2 or outcome["status"] == "measured":
+        return dict.fromkeys(phases, outcome)
+    return {phase: measure([phase]) for phase in phases}
+
+
+def build_row(outcome: dict, phase: str, limit_seconds: float, backend: str) -> dict:
+    """The columns of tables/rounds from the outcome of a process, or only a status and an error if it failed."""
     if outcome["status"] == "abandoned":
         return {"status": "failed", "error": f"it took longer than throughput.limit_seconds, {limit_seconds:g} s"}
     if outcome["status"] == "failed":
         full = get_backend(backend).is_out_of_memory(outcome["error"]) or outcome["error"] == KILLED
         return {"status": "out_of_memory" if full else "failed", "error": outcome["error"]}
-    row, peak = outcome["row"], outcome["device_peak_flops_per_second"]
-    achieved = row["achieved_flops_per_second"]
-    mfu = achieved / peak if achieved and peak else None
-    return row | {"status": "completed", "device_peak_flops_per_second": peak, "mfu": mfu}
+    peak = outcome["device_peak_flops_per_second"]
+    return outcome["rows"][phase] | {"status": "completed", "device_peak_flops_per_second": peak}
 
 
-def _measure(config: Config, results: Results, job: Job, batch_size: int, phase: str) -> dict:
+def _measure(config: Config, results: Results, job: Job, batch_size: int, phases: list[str]) -> dict:
     import_seconds = start_backend(job.backend, job.precision, config.accelerator, config.allow_cpu)
-    from vitbench.measure.throughput import measure_phase  # imports Keras
+    from vitbench.measure.throughput import measure_phases  # imports Keras
 
-    return {"status": "measured", **measure_phase(config, results, job, batch_size, phase, import_seconds)}
+    return {"status": "measured", **measure_phases(config, results, job, batch_size, phases, import_seconds)}

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -39,13 +39,13 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
     """
     warning = check_gate(config, results, job)
     plan = load_plan(results, job)
-    checkpoint = Checkpoint(results.checkpoint(*astuple(job)), _describe_run(config, results, job, plan))
+    checkpoint = Checkpoint(results.checkpoint(*job.run_key), _describe_run(config, results, job, plan))
     with checkpoint.exclusive():
         result = checkpoint.finished_result()
         if result and _best_weights(results, job).exists():
             notify(f"train {job} has already finished; delete {checkpoint.directory} to train it again")
         else:
-            for path in (_best_weights(results, job), results.predictions(*astuple(job))):
+            for path in (_best_weights(results, job), results.predictions(*job.run_key)):
                 path.unlink(missing_ok=True)  # so that files of an earlier run are not mistaken for those of this one
             result = _train(config, results, job, plan, checkpoint, import_seconds)
             result["row"]["error"] = result["row"]["error"] or warning
@@ -55,7 +55,7 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
 
 
 def _best_weights(results: Results, job: Job) -> Path:
-    return results.run(*astuple(job)) / "best.weights.h5"
+    return results.run(*job.run_key) / "best.weights.h5"
 
 
 def _describe_run(config: Config, results: Results, job: Job, plan: Plan) -> dict:
@@ -131,5 +131,5 @@ def _test(results: Results, job: Job, model: keras.Model, workload: Workload, ba
     """Evaluates the model on the test images, saves its predictions and returns the test columns of tables/runs."""
     batches = even_batches(*workload.test, max_batch_size=batch_size)
     test = model.evaluate(batches, return_dict=True, verbose=0)
-    save_predictions(results.predictions(*astuple(job)), model.predict(batches, verbose=0))
+    save_predictions(results.predictions(*job.run_key), model.predict(batches, verbose=0))
     return {f"test_{name}": float(value) for name, value in test.items()}

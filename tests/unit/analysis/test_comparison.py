@@ -1,7 +1,6 @@
 """Two experiments are compared only in what both measured, and every difference between them is listed."""
 
 import json
-import shutil
 
 import pandas as pd
 import pytest
@@ -92,7 +91,7 @@ def test_configurations_of_only_one_experiment_are_listed_and_not_compared(a, tm
 
 def test_configurations_that_failed_parity_are_listed_and_not_compared(a, tmp_path):
     b = write_b(tmp_path, speeds=fake_results.SPEEDS | {"torch": 2 * fake_results.SPEEDS["torch"]})
-    for name in ("runs", "throughput"):
+    for name in ("runs", "throughput", "rounds"):
         path = Results(b).tables / f"{name}.parquet"
         table = pd.read_parquet(path)
         table["error"] = table["error"].astype(object).mask(table["backend"] == "torch", "parity failed: logits differ")
@@ -113,11 +112,10 @@ def test_test_images_are_compared_by_their_recorded_digests(a, tmp_path):
     assert not have_same_test_images(*load_both(b, b))  # nothing is recorded
 
 
-def test_speeds_without_recorded_blocks_have_no_verdict(a, tmp_path):
+def test_speeds_without_recorded_rounds_are_not_compared(a, tmp_path):
     b = write_b(tmp_path)
-    shutil.rmtree(b / "throughput")
-    speeds = compare_speeds(*load_both(a, b), SETTINGS)
-    assert len(speeds) and speeds["verdict"].str.startswith("no verdict").all()
+    (Results(b).tables / "rounds.parquet").unlink()
+    assert compare_speeds(*load_both(a, b), SETTINGS).empty
 
 
 def test_a_directory_without_tables_is_refused(a, tmp_path):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from vitbench.analysis.load import flatten, load_blocks, load_results
+from vitbench.analysis.load import flatten, load_results
 from vitbench.config.schema import Config
 from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
@@ -16,8 +16,6 @@ from vitbench.system.files import write_json
 
 CONFIG = Config(backends=["jax"], baseline=None, seeds=[0], models={"resnet50v2": None})
 RUN = Job("vit", "jax", "tuned", "float32", 0)
-MEASUREMENT = Job("vit", "jax", "tuned", "float32")
-BLOCKS = [{"images": 100, "steps": 10, "seconds": 2.0}, {"images": 100, "steps": 10, "seconds": 1.0}]
 
 
 @pytest.fixture
@@ -35,41 +33,17 @@ def write_images(results: Results) -> None:
         np.save(results.labels(split), np.array([1, 0, 1], np.int32))
 
 
-def write_measurement(results: Results) -> None:
-    measured = {"phase": "train", "batch_size": 10, "images_per_second": 75.0}
-    write_json(MEASUREMENT.result_path(results), {"measurements": [measured | {"blocks": BLOCKS}]})
-    row = MEASUREMENT.key_columns(CONFIG) | {"status": "completed"} | measured
-    write_table(results, "throughput", as_table("throughput", [row]))
-
-
 def test_missing_files_are_empty(results):
     loaded = load_results(results.root)
     assert loaded.config == CONFIG and loaded.manifest == {}
     assert {name: list(table.columns) for name, table in loaded.tables.items()} == COLUMNS
-    assert all(table.empty for table in loaded.tables.values()) and loaded.blocks.empty
+    assert all(table.empty for table in loaded.tables.values())
     assert (loaded.tuning, loaded.environments, loaded.sample, loaded.samples) == ([], [], None, [])
 
 
 def test_a_directory_without_a_config_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_results(tmp_path)
-
-
-def test_every_timed_block_is_a_row(results):
-    write_measurement(results)
-    blocks = load_results(results.root).blocks
-    assert blocks["images_per_second"].tolist() == [50.0, 100.0]
-    assert (blocks["backend"].unique().tolist(), blocks["phase"].unique().tolist()) == (["jax"], ["train"])
-
-
-def test_a_measurement_without_its_file_has_one_block_with_its_median(results):
-    write_measurement(results)
-    MEASUREMENT.result_path(results).unlink()
-    assert load_results(results.root).blocks["images_per_second"].tolist() == [75.0]
-
-
-def test_measurements_without_results_have_no_blocks(results):
-    assert load_blocks(CONFIG, results, [MEASUREMENT]).empty
 
 
 def test_images_come_with_the_name_of_their_class_and_the_predictions_of_each_configuration(results):

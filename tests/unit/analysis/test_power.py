@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from vitbench.analysis.power import power_of_difference, seeds_needed
+from vitbench.analysis.power import needed_size, power_of_difference
 from vitbench.config.report import Statistics
 
 SETTINGS = Statistics()
@@ -33,6 +33,6 @@ def test_the_power_is_that_of_statsmodels_where_that_is_a_number(ratio):
 
 
 def test_few_seeds_are_recommended_where_few_suffice():
-    assert seeds_needed(0.0117, 0.0059, 0.05 / 3, SETTINGS) == 6
-    assert seeds_needed(-0.0117, 0.0059, 0.05 / 3, SETTINGS) == 6
-    assert seeds_needed(0.0274, 0.0057, 0.05 / 3, SETTINGS) == 4
+    assert needed_size(0.0117, 0.0059, 0.05 / 3, SETTINGS.equivalence_margin) == 6
+    assert needed_size(-0.0117, 0.0059, 0.05 / 3, SETTINGS.equivalence_margin) == 6
+    assert needed_size(0.0274, 0.0057, 0.05 / 3, SETTINGS.equivalence_margin) == 4

@@ -7,45 +7,41 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from vitbench.analysis.power import power_of_difference, power_of_equivalence, seeds_needed
+from vitbench.analysis.power import needed_size, power_of_difference, power_of_equivalence
 from vitbench.analysis.statistics import (
-    add_required_seeds,
-    add_verdicts,
-    adjust_p_values,
     compare_backends,
     compare_paired,
     compare_unpaired,
     summarize,
     summarize_accuracies,
 )
+from vitbench.analysis.verdicts import add_needed_sizes, add_verdicts, adjust_p_values
 from vitbench.config.report import Statistics
-from vitbench.results.schema import RUN_COLUMNS
+from vitbench.results.schema import COLUMNS, RUN_COLUMNS
+from vitbench.results.tables import as_table
 
 SETTINGS = Statistics()
 MARGIN = SETTINGS.equivalence_margin
-BLOCK_COLUMNS = "experiment model backend execution precision phase batch_size images_per_second".split()
 NO_RUNS = pd.DataFrame(columns=RUN_COLUMNS)
-NO_BLOCKS = pd.DataFrame(columns=BLOCK_COLUMNS)
+NO_ROUNDS = pd.DataFrame(columns=COLUMNS["rounds"])
 ACCURACIES = np.array([0.50, 0.52, 0.51, 0.53, 0.49])
 SIMULATIONS, SEEDS, DEVIATION = 10_000, 5, 0.008
 
 
-@pytest.fixture(autouse=True)
-def no_garbage_collection(monkeypatch):
-    """statsmodels collects garbage at every correction, which takes 60 ms for each of the many simulated families."""
-    monkeypatch.setattr("gc.collect", lambda *_: 0)
-
-
 def verdict(a: np.ndarray, b: np.ndarray) -> str:
-    (row,) = add_required_seeds(add_verdicts([compare_paired(a, b, SETTINGS)], SETTINGS), SETTINGS)
+    (row,) = add_needed_sizes(judge([compare_paired(a, b, SETTINGS)]), SETTINGS.confidence, "seed", MARGIN)
     return row["verdict"]
+
+
+def judge(family: list[dict]) -> list[dict]:
+    return add_verdicts(family, SETTINGS.confidence, "seed")
 
 
 @cache
 def simulate(difference: float, pairs: int = 1) -> list[list[dict]]:
     """Families of `pairs` independent comparisons of accuracies whose true difference is `difference`."""
     drawn = np.random.default_rng(2).normal(difference, DEVIATION, (SIMULATIONS, pairs, SEEDS))
-    return [add_verdicts([compare_paired(d, np.zeros(SEEDS), SETTINGS) for d in family], SETTINGS) for family in drawn]
+    return [judge([compare_paired(d, np.zeros(SEEDS), SETTINGS) for d in family]) for family in drawn]
 
 
 def share_with(families: list[list[dict]], verdict: str) -> float:
@@ -93,7 +89,7 @@ def test_without_variance_the_difference_decides():
     assert verdict(eighths + 0.125, eighths) == "different"
     assert verdict(eighths[:2] + 0.125, eighths[:2]) == "different"
     constant = np.full(2, 0.5)
-    (row,) = add_verdicts([compare_unpaired(constant + 0.125, constant, SETTINGS)], SETTINGS)
+    (row,) = judge([compare_unpaired(constant + 0.125, constant, SETTINGS)])
     assert (row["ci_low"], row["ci_high"], row["verdict"]) == (0.125, 0.125, "different")
 
 
@@ -141,7 +137,7 @@ def test_only_completed_runs_with_the_same_seed_are_paired():
         ],
         columns="experiment model backend execution precision seed status test_accuracy test_top5_accuracy".split(),
     )
-    (row,) = compare_backends(runs, NO_BLOCKS, SETTINGS).query("metric == 'test_accuracy'").to_dict("records")
+    (row,) = compare_backends(runs, NO_ROUNDS, SETTINGS).query("metric == 'test_accuracy'").to_dict("records")
     assert (row["backend_a"], row["backend_b"], row["n"]) == ("jax", "torch", 1)
     assert row["difference"] == pytest.approx(0.2)
     summaries = summarize_accuracies(runs, SETTINGS).query("metric == 'test_accuracy'")
@@ -156,14 +152,18 @@ def test_only_speeds_of_the_same_phase_and_batch_size_are_compared():
         ("jax", "infer", 64, 400),
         ("torch", "infer", 64, 100),
     ]
-    blocks = [
-        ("e", "vit", backend, "tuned", "float32", phase, batch_size, speed * (1 + 0.001 * block))
-        for backend, phase, batch_size, speed in speeds
-        for block in range(3)
+    keys = {"experiment": "e", "model": "vit", "execution": "tuned", "precision": "float32"}
+    keys |= {"status": "completed", "control": False, "device": "A CPU"}
+    rounds = [
+        keys | {"backend": backend, "phase": phase, "batch_size": size, "round": i, "images_per_second": speed + i}
+        for backend, phase, size, speed in speeds
+        for i in range(3)
     ]
-    comparisons = compare_backends(NO_RUNS, pd.DataFrame(blocks, columns=BLOCK_COLUMNS), SETTINGS)
+    comparisons = compare_backends(NO_RUNS, as_table("rounds", rounds), SETTINGS)
     ratios = {(row.metric, row.batch_size): row.ratio for row in comparisons.itertuples()}
-    assert ratios == pytest.approx({("train_images_per_second", 64): 2.0, ("infer_images_per_second", 64): 4.0})
+    assert ratios == pytest.approx(
+        {("train_images_per_second", 64): 2.0, ("infer_images_per_second", 64): 4.0}, rel=0.02
+    )
 
 
 def test_equal_backends_are_called_different_at_most_once_in_twenty():
@@ -184,16 +184,16 @@ def test_the_power_of_both_tests_is_as_predicted():
     predicted = power_of_difference(SEEDS, 0.02, DEVIATION, alpha)
     assert 0.5 < predicted < 0.99 and abs(rejected - predicted) <= binomial_slack(predicted)
     shown = np.mean([family[0]["p_equivalence"] < alpha for family in simulate(0.0)])
-    predicted = power_of_equivalence(SEEDS, 0.0, DEVIATION, alpha, SETTINGS)
+    predicted = power_of_equivalence(SEEDS, 0.0, DEVIATION, alpha, SETTINGS.equivalence_margin)
     assert 0.3 < predicted < 0.9 and abs(shown - predicted) <= binomial_slack(predicted)
 
 
 def test_the_recommended_number_of_seeds_decides():
-    needed = seeds_needed(0.006, DEVIATION, 0.05, SETTINGS)
+    needed = needed_size(0.006, DEVIATION, 0.05, SETTINGS.equivalence_margin)
     drawn = np.random.default_rng(3).normal(0.006, DEVIATION, (4000, needed))
-    families = [add_verdicts([compare_paired(d, np.zeros(needed), SETTINGS)], SETTINGS) for d in drawn]
+    families = [judge([compare_paired(d, np.zeros(needed), SETTINGS)]) for d in drawn]
     assert share_with(families, "inconclusive") < 0.23
-    assert seeds_needed(MARGIN, 100 * DEVIATION, 0.05, SETTINGS) is None
+    assert needed_size(MARGIN, 100 * DEVIATION, 0.05, SETTINGS.equivalence_margin) is None
 
 
 def test_a_summary_has_the_t_interval_of_the_mean():

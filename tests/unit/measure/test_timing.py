@@ -81,7 +81,7 @@ def test_the_first_step_leaves_the_model_unchanged():
 def test_inference_blocks_run_from_the_end_of_a_step_to_the_end_of_a_step_after_the_warm_up():
     model, batches, clock = build_model(), build_batches(steps=3), ticking_clock()
     warm, memory, blocks, steps = time_inference(model, batches, 2, 60, blocks=4, at_least=0, clock=clock)
-    assert warm == WarmUp(steps=4, settled=True, step_seconds=1)  # the second repetition was as fast as the first
+    assert warm == WarmUp(steps=6, settled=True, step_seconds=1)  # three equal repetitions
     assert blocks == [Block(steps=3, images=6, seconds=3)] * 4  # the clock is read once per step
     assert steps == [1] * 12 and memory["peak_host_memory_bytes"] > 2**20
     _, _, blocks, _ = time_inference(model, batches, 2, 60, blocks=1, at_least=5, clock=clock)
@@ -122,6 +122,13 @@ def test_the_warm_up_ends_when_steps_get_no_faster_or_at_the_limit(seconds, limi
     readings = itertools.chain.from_iterable((0.0, duration) for duration in seconds)
     warm = warm_up(build_model(), build_batches(steps=4), limit, clock=lambda: next(readings))
     assert warm == WarmUp(steps=4 * repetitions, settled=settled, step_seconds=seconds[repetitions - 1] / 4)
+
+
+def test_two_equal_short_repetitions_do_not_end_a_warm_up_that_has_a_minimum():
+    durations = [0.1] * 9
+    readings = itertools.chain.from_iterable((0.0, duration) for duration in durations)
+    warm = warm_up(build_model(), build_batches(steps=1), 99, 0.45, 3, clock=lambda: next(readings))
+    assert warm == WarmUp(steps=5, settled=True, step_seconds=0.1)
 
 
 def test_a_repetition_that_compiles_something_is_followed_by_another(monkeypatch):

@@ -1,9 +1,12 @@
-"""The sentences about speed name a fastest backend only if the timed blocks show that there is one."""
+"""The sentences about speed name a fastest backend only if the rounds show that there is one."""
 
 import pandas as pd
 
 from helpers import fake_results
-from helpers.sentences import summarize_fake_results, summarize_tables
+from helpers.sentences import plain, summarize_fake_results, summarize_tables
+from vitbench.analysis.speeds import compare_backend_speeds
+from vitbench.report.speed_summary import describe_noise
+from vitbench.results.tables import as_table
 
 
 def test_a_clear_winner_is_named_with_its_ratios():
@@ -13,7 +16,7 @@ def test_a_clear_winner_is_named_with_its_ratios():
     )
     assert training == (
         "In training, jax reaches 1,234 images/s (tuned, batch size 64). "
-        "It is 1.20 × as fast as tensorflow (95 % CI 1.18 to 1.22) and 1.60 × as fast as torch (1.58 to 1.62)."
+        "It is 1.20 × as fast as tensorflow (95 % CI 1.18 to 1.22) and 1.60 × as fast as torch (1.57 to 1.63)."
     )
     assert inference.startswith(
         "In inference, jax reaches 3,702 images/s (tuned, batch size 64). It is 1.20 × as fast as tens"
@@ -25,7 +28,7 @@ def test_the_winner_need_not_be_the_first_backend():
     answer, training, *_ = summarize_fake_results(speeds=speeds)
     assert answer.endswith("torch is the fastest backend for both training and inference of vit.")
     assert "torch reaches 300 images/s (tuned, batch size 64). It is 1.50 × as fast as tensorflow" in training
-    assert training.endswith("and 3.0 × as fast as jax (2.96 to 3.05).")
+    assert training.endswith("and 3.0 × as fast as jax (2.95 to 3.05).")
 
 
 def test_training_and_inference_may_have_different_winners():
@@ -57,11 +60,62 @@ def test_a_tie_has_no_winner():
 
 
 def test_speeds_with_too_much_scatter_have_no_winner():
-    answer, training, *_ = summarize_fake_results(scatter=0.2)
+    answer, training, *_ = summarize_fake_results(scatter=0.14)
     assert answer.endswith(
         ", the measurements do not show which of jax and tensorflow is faster for either training or inference of vit."
     )
-    assert "the timed blocks do not show which of jax and tensorflow is faster: 1" in training
+    assert "5 rounds do not show which of jax and tensorflow is faster: 1" in training
+
+
+def test_fewer_than_three_rounds_cannot_show_a_fastest_backend():
+    config = fake_results.make_config()
+    tables = fake_results.make_tables(config)
+    rounds = tables["rounds"][tables["rounds"]["round"] <= 2]
+    speeds = compare_backend_speeds(rounds, config.statistics)
+    accuracies = tables["comparisons"][tables["comparisons"]["metric"] == "test_accuracy"]
+    comparisons = pd.concat([accuracies, pd.DataFrame(speeds)], ignore_index=True)
+    _, training, *_ = summarize_tables(tables | {"comparisons": comparisons}, config)
+    assert training.startswith(
+        "In training, fewer than 3 rounds cannot show which of jax, tensorflow and torch is fastest"
+    )
+
+
+def test_the_answer_for_training_counts_the_startup_if_the_number_of_images_is_known():
+    config = fake_results.make_config()
+    tables = fake_results.make_tables(config)
+    slow_start = tables["rounds"]["backend"] == "jax"
+    tables["rounds"]["first_step_seconds"] = tables["rounds"]["first_step_seconds"].mask(slow_start, 30.0)
+    answer, time, training, *_ = summarize_tables(tables, config, 1293)
+    assert answer.endswith(
+        "tensorflow is the fastest backend for training vit for 5 epochs; jax is the fastest backend for inference."
+    )
+    assert time == (
+        "Predicted for 5 epochs, startup included: 13 s on tensorflow, 15 s on torch and 38 s on jax. "
+        "tensorflow is 1.16 × as fast as torch (95 % CI 1.15 to 1.17) and 2.9 × as fast as jax (2.89 to 2.92). "
+        "Shortest by number of epochs: tensorflow for up to 122, and jax from 123 on."
+    )
+    assert training.startswith("In steady-state training, jax reaches 1,234 images/s")
+
+
+def make_controls(verdicts: dict[str, str]) -> pd.DataFrame:
+    keys = {"model": "vit", "backend": "jax", "execution": "tuned", "precision": "float32", "batch_size": 64, "n": 5}
+    rows = [keys | {"phase": phase, "difference": 0.031, "verdict": verdict} for phase, verdict in verdicts.items()]
+    return as_table("controls", rows)
+
+
+def test_the_noise_floor_is_what_two_measurements_of_the_same_thing_differ_by():
+    config = fake_results.make_config()
+    assert plain(describe_noise(make_controls({"train": "equivalent", "infer": "inconclusive"}), config)) == [
+        "Noise floor of this machine: two measurements of vit on jax (tuned) in the same round differ by "
+        "3.1 % in training and 3.1 % in inference (5 rounds)."
+    ]
+    assert describe_noise(make_controls({}), config) == []
+
+
+def test_a_machine_on_which_equal_measurements_come_out_as_different_is_warned_about():
+    controls = make_controls({"train": "different", "infer": "equivalent"})
+    (sentence,) = describe_noise(controls, fake_results.make_config())
+    assert "Warning: in training, two measurements of the same thing came out as different." in sentence
 
 
 def test_of_more_than_two_undecided_backends_none_is_called_fastest():
@@ -69,7 +123,7 @@ def test_of_more_than_two_undecided_backends_none_is_called_fastest():
     answer, training, *_ = summarize_fake_results(speeds=speeds, scatter=0.2)
     assert "do not show which of jax, torch and tensorflow is fastest for either training or inference" in answer
     assert training == (
-        "In training, the timed blocks do not show which of jax, torch and tensorflow is fastest: "
+        "In training, 5 rounds do not show which of jax, torch and tensorflow is fastest: "
         "1,000, 990 and 980 images/s (tuned, batch size 64)."
     )
 

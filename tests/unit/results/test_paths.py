@@ -21,7 +21,7 @@ def test_the_layout_is_the_documented_one():
         RESULTS.run(*CONFIGURATION, 1): "runs/vit/jax/tuned/float32/seed1",
         RESULTS.predictions(*CONFIGURATION, 1): "runs/vit/jax/tuned/float32/seed1/predictions.npz",
         RESULTS.checkpoint(*CONFIGURATION, 1): "checkpoints/vit/jax/tuned/float32/seed1",
-        RESULTS.throughput(*CONFIGURATION): "throughput/vit/jax/tuned/float32.json",
+        RESULTS.throughput(*CONFIGURATION, "2"): "throughput/vit/jax/tuned/float32/round2.json",
         RESULTS.log("data"): "logs/data.log",
         RESULTS.log("train", *CONFIGURATION, "seed1"): "logs/train/vit-jax-tuned-float32-seed1.log",
         RESULTS.figure("accuracy"): "figures/accuracy.svg",

@@ -26,7 +26,10 @@ def test_columns_are_in_the_published_order():
     assert CONFIGURATION_KEYS == ["model", "backend", "execution", "precision"]
     assert COLUMNS["runs"][:9] == [*KEY_COLUMNS, "seed", "status"]
     assert COLUMNS["epochs"] == [*KEY_COLUMNS, "seed", *EPOCH_COLUMNS, "parity_passed"]
-    assert COLUMNS["throughput"] == [*KEY_COLUMNS, "status", *MEASUREMENT_COLUMNS, "device", "config_sha256", "error"]
+    over_rounds = ["rounds", "images_per_second_ci_low", "images_per_second_ci_high", "round_spread", "block_spread"]
+    throughput = [*KEY_COLUMNS, "status", *MEASUREMENT_COLUMNS, *over_rounds, "device", "config_sha256", "error"]
+    assert COLUMNS["throughput"] == throughput
+    assert COLUMNS["rounds"][: len(KEY_COLUMNS) + 3] == [*KEY_COLUMNS, "round", "control", "status"]
 
 
 @pytest.mark.parametrize("ending", ["_seconds", "_bytes", "_per_second", "accuracy", "_share"])

@@ -33,7 +33,7 @@ def test_a_run_is_written_with_every_column(results):
     assert read_json(directory / "environment.json")["execution"] == {"seed": 1}
 
 
-@pytest.mark.parametrize("job", [RUN, Job("vit", "jax", "native", "float32")], ids=str)
+@pytest.mark.parametrize("job", [RUN, Job("vit", "jax", "native", "float32", round="1")], ids=str)
 def test_a_job_that_did_not_complete_is_a_row_with_the_reason(results, job):
     write_unfinished(CONFIG, results, job, "failed", "ValueError: no room")
     row = read_json(job.result_path(results))

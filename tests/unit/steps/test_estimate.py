@@ -16,7 +16,14 @@ CONFIG = Config.model_validate(
         "training": {"epochs": 10, "batch_size": 50},
         "tuning": {"budget_seconds": 30},
         "executions": {"throughput": ["published", "tuned"]},
-        "throughput": {"warmup_steps": 4, "blocks": 3, "steps_per_block": 10, "block_seconds": 0},
+        "throughput": {
+            "rounds": 2,
+            "rounds_by_execution": {"published": 1},
+            "warmup_steps": 4,
+            "blocks": 3,
+            "steps_per_block": 10,
+            "block_seconds": 0,
+        },
     }
 )
 
@@ -56,7 +63,9 @@ def test_the_total_includes_seeds_executions_tuning_and_throughput():
     estimate = estimate_cost(CONFIG, sample("vit", "jax"))
     train = (2 * 4 + (3 + 11) * 5) * 2.0  # ten training steps would exceed the longest block, so a block has five
     infer = (2 * 4 + 3 * 10) * 0.5
-    assert estimate.total_seconds == pytest.approx(2 * estimate.run_seconds + 30 + 2 * (20 + 15 + train + infer))
+    rounds = 1 + 2 + 2  # published, tuned, and the control of tuned
+    expected = 2 * estimate.run_seconds + 30 + rounds * (20 + 15 + train + infer)
+    assert estimate.total_seconds == pytest.approx(expected)
     assert FURTHER_BLOCKS == 3 * COMPARED_BLOCKS + 2
 
 

@@ -1,21 +1,47 @@
 import pytest
 
+from vitbench.config.schema import Config
+from vitbench.results.jobs import Job
+from vitbench.results.paths import Results
+from vitbench.steps import throughput
 from vitbench.steps.throughput import build_row
+from vitbench.system.files import read_json
 from vitbench.system.subprocesses import KILLED
 
-ROW = {"images_per_second": 2.0, "achieved_flops_per_second": 24.0}
-MEASURED = {"status": "measured", "row": ROW, "device_peak_flops_per_second": 120.0, "environment": {}}
+ROWS = {"train": {"images_per_second": 2.0}, "infer": {"images_per_second": 6.0}}
+MEASURED = {
+    "status": "measured",
+    "rows": ROWS,
+    "device_peak_flops_per_second": 120.0,
+    "environment": {"device": "A CPU"},
+}
 
 
-def test_a_measured_row_gets_the_peak_of_its_process_and_the_utilisation():
-    row = build_row(MEASURED, 60, "jax")
-    assert row["status"] == "completed" and row["images_per_second"] == 2.0
-    assert row["mfu"] == 0.2 and row["device_peak_flops_per_second"] == 120.0
+def test_the_row_of_a_phase_gets_the_peak_of_its_process():
+    row = build_row(MEASURED, "infer", 60, "jax")
+    assert row == {"status": "completed", "images_per_second": 6.0, "device_peak_flops_per_second": 120.0}
 
 
-def test_without_a_flop_count_there_is_no_utilisation():
-    row = build_row(MEASURED | {"row": ROW | {"achieved_flops_per_second": None}}, 60, "jax")
-    assert row["mfu"] is None and row["device_peak_flops_per_second"] == 120.0
+def test_if_the_process_of_both_phases_fails_each_phase_gets_its_own(monkeypatch, tmp_path):
+    def run(function, arguments, limit_seconds):
+        phases = arguments[-1]
+        calls.append((phases, limit_seconds))
+        return {"status": "failed", "error": KILLED} if "train" in phases else MEASURED
+
+    calls: list = []
+    monkeypatch.setattr(throughput, "run_in_subprocess", run)
+    monkeypatch.setattr(throughput, "check_gate", lambda *arguments: None)
+    config = Config(throughput={"limit_seconds": 60, "batch_sizes": [8, 16]})
+    job = Job("vit", "jax", "tuned", "float32", round="1")
+    assert throughput.run(config, Results(tmp_path), job) == "completed"
+    measurements = read_json(job.result_path(Results(tmp_path)))["measurements"]
+    assert [(row["phase"], row["batch_size"], row["status"]) for row in measurements] == [
+        ("train", 8, "out_of_memory"),
+        ("infer", 8, "completed"),
+        ("train", 16, "out_of_memory"),
+        ("infer", 16, "completed"),
+    ]
+    assert calls == [(["train", "infer"], 120), (["train"], 60), (["infer"], 60), (["infer"], 60)]
 
 
 @pytest.mark.parametrize(
@@ -37,14 +63,17 @@ def test_without_a_flop_count_there_is_no_utilisation():
     ],
 )
 def test_a_process_that_runs_out_of_memory_is_a_row_with_that_status(backend, error):
-    assert build_row({"status": "failed", "error": error}, 60, backend) == {"status": "out_of_memory", "error": error}
+    assert build_row({"status": "failed", "error": error}, "train", 60, backend) == {
+        "status": "out_of_memory",
+        "error": error,
+    }
 
 
 def test_another_error_is_a_failure_with_its_reason():
     failed = {"status": "failed", "error": "ValueError: no such shape"}
-    assert build_row(failed, 60, "jax") == failed
+    assert build_row(failed, "train", 60, "jax") == failed
 
 
 def test_a_process_that_hangs_is_a_failure_that_names_the_limit():
-    row = build_row({"status": "abandoned"}, 60, "jax")
+    row = build_row({"status": "abandoned"}, "train", 60, "jax")
     assert row["status"] == "failed" and "throughput.limit_seconds, 60 s" in row["error"]

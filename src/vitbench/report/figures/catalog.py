@@ -17,7 +17,7 @@ _CAPTIONS = {
     "throughput": (
         "Images per second in steady state. Published is the example as written; tuned is the same mathematics, "
         "executed by the plan that tune chose; native is the model without Keras. Lines at the ends of bars are "
-        "intervals over the timed blocks."
+        "intervals over rounds."
     ),
     "accuracy_over_time": (
         "Validation accuracy over the seconds since a run's process started: import, first step, training and "
@@ -58,7 +58,7 @@ def build_figures(loaded: LoadedResults) -> dict[str, CaptionedFigure]:
 def build_comparison_figure(speeds: pd.DataFrame, names: tuple[str, str]) -> CaptionedFigure:
     """The ratios of the speeds of two experiments, which `vitbench.analysis.comparison.compare_speeds` computed."""
     caption = (
-        "Ratio of the speeds of each measurement, with intervals over timed blocks. To the right of 1 the second "
+        "Ratio of the speeds of each measurement, with intervals over rounds. To the right of 1 the second "
         "experiment is faster."
     )
     return CaptionedFigure(draw_ratios, (speeds, names), caption)

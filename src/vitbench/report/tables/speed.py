@@ -34,7 +34,7 @@ def speeds_table(comparisons: pd.DataFrame, config: Config) -> Html:
             "Precision": row.precision,
             "Phase": PHASES[row.metric.split("_")[0]],
             "Batch size": format_number(row.batch_size),
-            "Blocks": format_number(row.n),
+            "Rounds": format_number(row.n),
             "Ratio": format_number(row.ratio),
             interval: format_bounds(row.ratio_ci_low, row.ratio_ci_high),
             "Verdict": row.verdict,
@@ -42,11 +42,11 @@ def speeds_table(comparisons: pd.DataFrame, config: Config) -> Html:
         for row in comparisons[~comparisons["metric"].isin(METRICS)].itertuples()
     ]
     caption = (
-        "Ratios of median speeds with bootstrap intervals over timed blocks. The blocks of a measurement follow each "
-        "other in one process, so the interval does not cover another process or another day. Equivalent: the speeds "
-        f"are shown to differ by less than {format_percent(config.statistics.speed_margin)}."
+        "Ratios of speeds, geometric means over rounds, with t intervals. Each round is a process of its own, in which "
+        "the configurations take turns. Verdicts are after Holm's correction. Equivalent: the speeds are shown to "
+        f"differ by less than {format_percent(config.statistics.speed_margin)}."
     )
-    return condensed_table(rows, caption, "speeds", ("Batch size", "Blocks", "Ratio", interval))
+    return condensed_table(rows, caption, "speeds", ("Batch size", "Rounds", "Ratio", interval))
 
 
 def throughput_table(throughput: pd.DataFrame) -> Html:
@@ -55,7 +55,10 @@ def throughput_table(throughput: pd.DataFrame) -> Html:
     done = done.assign(share_of_native=_share_of_native(done))
     columns = {
         "Batch size": ("batch_size", format_number),
+        "Rounds": ("rounds", format_number),
         "Images/s": ("images_per_second", format_number),
+        "Spread of rounds": ("round_spread", format_percent),
+        "Spread of blocks": ("block_spread", format_percent),
         "Share of native": ("share_of_native", format_percent),
         "Median step,\N{NO-BREAK SPACE}ms": ("step_seconds_p50", format_milliseconds),
         "95th percentile,\N{NO-BREAK SPACE}ms": ("step_seconds_p95", format_milliseconds),
@@ -71,11 +74,14 @@ def throughput_table(throughput: pd.DataFrame) -> Html:
         if has_failed_parity:
             cells["Parity"] = badge("failed" if isinstance(row.error, str) else "passed")
         rows.append(cells | _format_columns(columns, row))
-    caption = "Speeds in steady state, with the device synchronised at the end of each block."
+    caption = (
+        "Speeds in steady state, geometric means over rounds. Spread: the standard deviation relative to the mean, "
+        "between processes (rounds) and within a process (blocks)."
+    )
     if "Share of native" in columns:
         caption += " Share of native: the speed relative to that of the native execution mode on the same backend."
     if "FLOP per image" in columns:
-        caption += " The peak is that of products of large matrices, measured in the same process and precision."
+        caption += " The peak is that of products of large matrices, the largest of all rounds in the same precision."
     return condensed_table(rows, caption, "throughput", numeric=list(columns))
 
 
@@ -120,10 +126,8 @@ def shares_table(throughput: pd.DataFrame) -> Html:
     return condensed_table(rows, caption, "shares", numeric=list(columns))
 
 
-def startup_table(throughput: pd.DataFrame, manifest: dict, config: Config) -> Html:
+def startup_table(throughput: pd.DataFrame, train_images: int | None) -> Html:
     """Startup times, and the number of epochs after which a longer startup has paid off."""
-    images = manifest.get("train_images")
-    train_images = images and images - round(images * config.dataset.validation_fraction)
     columns = {
         "Batch size": ("batch_size", format_number),
         "Import,\N{NO-BREAK SPACE}s": ("import_seconds", format_number),

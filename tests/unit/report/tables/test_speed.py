@@ -20,7 +20,7 @@ def tables(settings):
 def test_ratios_of_speeds_have_intervals_and_verdicts(tables, settings):
     table = speed.speeds_table(tables["comparisons"], settings)
     row = read_rows(table)[0]
-    assert (row["Pair"], row["Phase"], row["Blocks"]) == ("jax ÷ torch", "training", "5")
+    assert (row["Pair"], row["Phase"], row["Rounds"]) == ("jax ÷ torch", "training", "5")
     assert (row["Ratio"], row["Verdict"]) == ("1.60", "different")
     assert " to " in row["95\N{NARROW NO-BREAK SPACE}% interval"]
     assert "less than 5\N{NARROW NO-BREAK SPACE}%" in read_caption(table)
@@ -64,7 +64,7 @@ def test_a_longer_startup_pays_off_after_some_epochs_or_never(tables, settings):
     throughput.loc[slow, "first_step_seconds"] += 10.0
     idle = (throughput["backend"] == "torch") & (throughput["execution"] == "published")
     throughput.loc[idle, "first_step_seconds"] += 10.0
-    table = speed.startup_table(throughput, {"train_images": 1437}, settings)
+    table = speed.startup_table(throughput, 1293)
     rows = {(r["Backend"], r["Execution"]): r for r in read_rows(table) if r["Model"] == "vit"}
     assert rows["jax", "tuned"]["Pays off after"].endswith(" epochs")
     assert rows["torch", "published"]["Pays off after"] == "never"
@@ -74,7 +74,7 @@ def test_a_longer_startup_pays_off_after_some_epochs_or_never(tables, settings):
 
 
 def test_without_the_number_of_images_nothing_is_said_about_epochs(tables, settings):
-    row = read_rows(speed.startup_table(tables["throughput"], {}, settings))[0]
+    row = read_rows(speed.startup_table(tables["throughput"], None))[0]
     assert row["Epoch, s"] == "–"
 
 
@@ -111,7 +111,7 @@ def test_an_experiment_without_measurements_has_empty_tables(settings):
         speed.speeds_table(tables["comparisons"], settings),
         speed.throughput_table(tables["throughput"]),
         speed.shares_table(tables["throughput"]),
-        speed.startup_table(tables["throughput"], {}, settings),
+        speed.startup_table(tables["throughput"], None),
         speed.memory_table(tables["throughput"]),
         speed.tuning_table([], settings),
     ):
