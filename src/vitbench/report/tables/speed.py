@@ -52,13 +52,12 @@ def speeds_table(comparisons: pd.DataFrame, config: Config) -> Html:
 def throughput_table(throughput: pd.DataFrame) -> Html:
     """Every completed measurement, without columns that are empty in all of them."""
     done = throughput[throughput["status"] == "completed"]
-    done = done.assign(share_of_native=_share_of_native(done))
+    done = done.assign(share_of_native=_share_of_native(done), spread=_format_spreads(done))
     columns = {
         "Batch size": ("batch_size", format_number),
         "Rounds": ("rounds", format_number),
         "Images/s": ("images_per_second", format_number),
-        "Spread of rounds": ("round_spread", format_percent),
-        "Spread of blocks": ("block_spread", format_percent),
+        "Spread, %": ("spread", str),
         "Share of native": ("share_of_native", format_percent),
         "Median step,\N{NO-BREAK SPACE}ms": ("step_seconds_p50", format_milliseconds),
         "95th percentile,\N{NO-BREAK SPACE}ms": ("step_seconds_p95", format_milliseconds),
@@ -76,13 +75,19 @@ def throughput_table(throughput: pd.DataFrame) -> Html:
         rows.append(cells | _format_columns(columns, row))
     caption = (
         "Speeds in steady state, geometric means over rounds. Spread: the standard deviation relative to the mean, "
-        "between processes (rounds) and within a process (blocks)."
+        "between processes (rounds) / within a process (blocks)."
     )
     if "Share of native" in columns:
         caption += " Share of native: the speed relative to that of the native execution mode on the same backend."
     if "FLOP per image" in columns:
         caption += " The peak is that of products of large matrices, the largest of all rounds in the same precision."
     return condensed_table(rows, caption, "throughput", numeric=list(columns))
+
+
+def _format_spreads(done: pd.DataFrame) -> list[str]:
+    """The spread of the rounds and that of the blocks, in percent."""
+    spreads = zip(done["round_spread"].astype(float), done["block_spread"].astype(float), strict=True)
+    return [" / ".join(MISSING if pd.isna(spread) else f"{100 * spread:.0f}" for spread in pair) for pair in spreads]
 
 
 def _share_of_native(done: pd.DataFrame) -> pd.Series:

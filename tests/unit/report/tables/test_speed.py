@@ -36,6 +36,12 @@ def test_speeds_are_relative_to_those_of_the_native_model(tables):
     assert (row["Images/s"], row["Median step, ms"], row["95th percentile, ms"]) == ("740", "86.4", "95.1")
 
 
+def test_the_spread_between_processes_stands_beside_the_one_within_a_process(tables):
+    throughput = tables["throughput"].assign(round_spread=[0.031, *[None] * (len(tables["throughput"]) - 1)])
+    spreads = [row["Spread, %"] for row in read_rows(speed.throughput_table(throughput))]
+    assert spreads[0] == "3 / 2" and set(spreads[1:]) == {"– / 2"}
+
+
 def test_columns_without_a_single_value_are_left_out(tables):
     throughput = tables["throughput"].assign(mfu=None, flops_per_image=None)
     throughput = throughput[throughput["execution"] != "native"]
