@@ -174,7 +174,7 @@ def test_every_configuration_is_measured_in_a_round_before_the_next_round_begins
     rounds = load_table(results, "rounds").drop_duplicates("started_at").sort_values("started_at")
     assert rounds["round"].tolist() == [1] * 6 + [2] * 4 and rounds["control"].sum() == 2
     orders = [rounds[rounds["round"] == n][["backend", "execution", "control"]].to_numpy().tolist() for n in (1, 2)]
-    assert [key for key in orders[0] if key in orders[1]] != orders[1]  # the order is drawn anew
+    assert [key for key in orders[0] if key in orders[1]] != orders[1]  # each round has an order of its own
 
 
 def test_the_control_compares_two_measurements_of_the_same_configuration(results):

@@ -159,8 +159,8 @@ class Config(Section):
 
     def rounds(self, execution: str) -> int:
         """The rounds in which the throughput of an execution mode is measured."""
-        by_execution: dict[str, int] = {**self.throughput.rounds_by_execution}
-        return by_execution.get(execution, self.throughput.rounds)
+        exceptions = self.throughput.rounds_by_execution.items()
+        return next((rounds for name, rounds in exceptions if name == execution), self.throughput.rounds)
 
     def batch_sizes(self) -> list[int]:
         """The batch sizes at which throughput is measured."""

@@ -56,19 +56,18 @@ def time_loops(
     batches: Batches,
     blocks: int,
     callbacks: Callbacks = (),
-    whole_callbacks: Callbacks = (),
     clock: Clock = time.perf_counter,
 ) -> LoopTimes:
     """Times `blocks` blocks of the whole loop and up to COMPARED_BLOCKS of each other loop.
 
     The loops take turns, so that a change of the machine's speed affects all of them. callbacks: for every loop.
-    whole_callbacks: for the whole loop only. Raises NotAsPlannedError if something is compiled meanwhile.
+    Raises NotAsPlannedError if something is compiled meanwhile.
     """
     repeated, times = repeat_first_batch(batches), LoopTimes([], [], [], [])
     images = len(batches) * batches.batch_size
     time_bare_steps(model, repeated, len(batches))
     for completed in range(blocks):
-        times.whole.extend(time_train_blocks(model, batches, 1, (*callbacks, *whole_callbacks), clock))
+        times.whole.extend(time_train_blocks(model, batches, 1, callbacks, clock))
         if completed < COMPARED_BLOCKS:
             times.reading_loss.extend(time_train_blocks(model, batches, 1, (*callbacks, LossReader()), clock))
             times.same_batch.extend(time_train_blocks(model, batches, 1, callbacks, clock, repeated_batch=repeated))

@@ -67,10 +67,15 @@ def _describe_throughput(config: Config) -> str:
         f"get no faster. Then {timed.blocks} blocks are timed, each of at least {timed.steps_per_block} steps and "
         f"about {format_number(timed.block_seconds)} s. A block has fewer steps if it would otherwise last longer than "
         f"{format_number(timed.longest_block_seconds)} s. The device is synchronised at the end of each block, and the "
-        f"speed is the median over blocks. This is repeated in {format_count(timed.rounds, 'round')}, each in a fresh "
-        "process; the configurations take turns, in an order drawn anew for each round. Nothing else is timed on the "
-        "device meanwhile."
+        f"speed is the median over blocks. This is repeated in {_describe_rounds(config)}, each in a fresh process. "
+        "The configurations take turns, in a new random order in each round. Nothing else is timed on the device "
+        "meanwhile."
     )
+
+
+def _describe_rounds(config: Config) -> str:
+    exceptions = [f"{name}: {rounds}" for name, rounds in config.throughput.rounds_by_execution.items()]
+    return format_count(config.throughput.rounds, "round") + (f" ({', '.join(exceptions)})" if exceptions else "")
 
 
 def _describe_executions(config: Config) -> str:

@@ -108,10 +108,8 @@ def rank_training_times(
 def describe_training_time(ranking: Ranking, fastest: list[tuple[str, int]], config: Config) -> str:
     """The predicted time of the configured epochs on each backend, and at how many epochs the fastest one changes.
 
-    ranking, fastest: as `rank_training_times` returns them.
+    ranking, fastest: as `rank_training_times` returns them, for at least one backend.
     """
-    if ranking.outcome == "none":
-        return ""
     epochs = format_count(config.model_epochs(main_model(config)), "epoch")
     times = join_words([f"{format_duration(seconds)} on {backend}" for backend, seconds in ranking.speeds.items()])
     sentences = [f"Predicted for {epochs}, startup included: {times}."]
@@ -163,8 +161,8 @@ def describe_speeds(ranking: Ranking, config: Config) -> str:
     return f"{sentence} {subject} is {join_words(ratios)}." if ratios else sentence
 
 
-def describe_noise(controls: pd.DataFrame, config: Config) -> list[str]:
-    """How much two measurements of the same thing differ on this machine, and a warning if they come out as different.
+def describe_noise(controls: pd.DataFrame) -> list[str]:
+    """How much repeated measurements of a configuration differ, and a warning if that difference is significant.
 
     controls: tables/controls.
     """
@@ -176,15 +174,15 @@ def describe_noise(controls: pd.DataFrame, config: Config) -> list[str]:
     values = [f"{format_percent(by_phase[phase])} in {name}" for phase, name in PHASES.items() if phase in by_phase]
     subject = f"{row.model} on {row.backend} ({row.execution})"
     sentences = [
-        f"Noise floor of this machine: two measurements of {subject} in the same round differ by {join_words(values)} "
-        f"({format_count(int(row.n), 'round')})."
+        f"Noise floor of this machine: two measurements of {subject} within a round differ by {join_words(values)} "
+        f"(root mean square over {format_count(int(row.n), 'round')})."
     ]
     different = measured[measured["verdict"].str.startswith("different")]
     if len(different):
         phases = join_words([PHASES[phase] for phase in different["phase"].unique()])
         sentences.append(
-            f"Warning: in {phases}, two measurements of the same thing came out as different. This machine was too "
-            "noisy for verdicts about speed."
+            f"Warning: in {phases}, the two measurements differ significantly, although the configuration is the same. "
+            "This machine was too noisy for verdicts about speed."
         )
     return [" ".join(sentences)]
 

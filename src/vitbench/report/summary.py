@@ -36,7 +36,7 @@ def summarize(tables: dict[str, pd.DataFrame], config: Config, train_images: int
     runs, epochs, throughput, comparisons, rounds = (tables[name][tables[name]["model"] == model] for name in names)
     return [
         *_summarize_speeds(runs, throughput, comparisons, rounds, config, train_images),
-        *describe_noise(tables["controls"], config),
+        *describe_noise(tables["controls"]),
         *describe_precisions(throughput, config),
         _summarize_accuracy(runs, comparisons, config),
         *_summarize_time_to_target(runs, epochs, config),
@@ -59,10 +59,11 @@ def _summarize_speeds(
     excluded = inference.excluded if inference.excluded != training.excluded else ""
     decision, time, duration = training, [], ""
     if train_images and training.outcome != "none":
-        decision, fastest = rank_training_times(throughput, rounds, config, train_images)
-        time = [describe_training_time(decision, fastest, config)]
-        duration = f" for {format_count(config.model_epochs(model), 'epoch')}"
-        training = dataclasses.replace(training, phase="steady-state training")
+        predicted, fastest = rank_training_times(throughput, rounds, config, train_images)
+        if predicted.outcome != "none":
+            decision, time = predicted, [describe_training_time(predicted, fastest, config)]
+            duration = f" for {format_count(config.model_epochs(model), 'epoch')}"
+            training = dataclasses.replace(training, phase="steady-state training")
     return [
         f"{hardware}, {recommend(decision, inference, model, duration)}.",
         *time,

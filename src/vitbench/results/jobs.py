@@ -105,8 +105,8 @@ def sort_measurements(config: Config, measurements: list[Job]) -> list[Job]:
 def list_measurements(config: Config) -> list[Job]:
     """The rounds of all throughput measurements in the order in which they are measured.
 
-    Every configuration is measured in a round before the next round begins. The order within a round is drawn anew for
-    each round, so that no configuration always follows the same other one.
+    Every configuration is measured in a round before the next round begins. Each round has a new
+    random order, so that no configuration always follows the same other one.
     """
     configurations = _list_timed_configurations(config)
     measurements: list[Job] = []

@@ -183,7 +183,9 @@ TABLES: dict[str, list[Column]] = {
         Column("ratio", "float", "First ÷ second measurement, the geometric mean over rounds."),
         Column("ratio_ci_low", "float", "Lower bound of the t interval of the ratio over rounds."),
         Column("ratio_ci_high", "float", "Upper bound of that interval."),
-        Column("verdict", "text", "As in comparisons. Both measurements are of the same thing, so different is wrong."),
+        Column(
+            "verdict", "text", "As in comparisons. The configuration is the same, so different is a false positive."
+        ),
     ],
     "parity": [
         *_CONFIGURATION,

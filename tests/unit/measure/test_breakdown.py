@@ -54,14 +54,6 @@ def test_the_whole_loop_is_timed_in_every_block_and_the_others_in_the_first_few(
         assert blocks == [Block(steps=4, images=8, seconds=1)] * COMPARED_BLOCKS
 
 
-def test_only_the_whole_loop_has_its_callbacks(model, batches):
-    begun = []
-    callback = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: begun.append(epoch))
-    model.fit(batches.fit_input(), verbose=0)
-    time_loops(model, batches, 2, whole_callbacks=(callback,))
-    assert len(begun) == 2
-
-
 def test_the_repeated_batch_is_the_first_one(batches):
     repeated = repeat_first_batch(batches)
     assert len(repeated) == len(batches)

@@ -104,18 +104,17 @@ def make_controls(verdicts: dict[str, str]) -> pd.DataFrame:
 
 
 def test_the_noise_floor_is_what_two_measurements_of_the_same_thing_differ_by():
-    config = fake_results.make_config()
-    assert plain(describe_noise(make_controls({"train": "equivalent", "infer": "inconclusive"}), config)) == [
-        "Noise floor of this machine: two measurements of vit on jax (tuned) in the same round differ by "
-        "3.1 % in training and 3.1 % in inference (5 rounds)."
+    assert plain(describe_noise(make_controls({"train": "equivalent", "infer": "inconclusive"}))) == [
+        "Noise floor of this machine: two measurements of vit on jax (tuned) within a round differ by "
+        "3.1 % in training and 3.1 % in inference (root mean square over 5 rounds)."
     ]
-    assert describe_noise(make_controls({}), config) == []
+    assert describe_noise(make_controls({})) == []
 
 
 def test_a_machine_on_which_equal_measurements_come_out_as_different_is_warned_about():
     controls = make_controls({"train": "different", "infer": "equivalent"})
-    (sentence,) = describe_noise(controls, fake_results.make_config())
-    assert "Warning: in training, two measurements of the same thing came out as different." in sentence
+    (sentence,) = describe_noise(controls)
+    assert "Warning: in training, the two measurements differ significantly, although" in sentence
 
 
 def test_of_more_than_two_undecided_backends_none_is_called_fastest():
