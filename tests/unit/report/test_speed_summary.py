@@ -97,6 +97,14 @@ def test_the_answer_for_training_counts_the_startup_if_the_number_of_images_is_k
     assert training.startswith("In steady-state training, jax reaches 1,234 images/s")
 
 
+def test_without_rounds_the_answer_for_training_is_the_steady_state():
+    config = fake_results.make_config()
+    tables = fake_results.make_tables(config)
+    answer, training, *_ = summarize_tables(tables | {"rounds": tables["rounds"][:0]}, config, 1293)
+    assert answer.endswith("jax is the fastest backend for both training and inference of vit.")
+    assert training.startswith("In training, jax reaches 1,234 images/s")
+
+
 def make_controls(verdicts: dict[str, str]) -> pd.DataFrame:
     keys = {"model": "vit", "backend": "jax", "execution": "tuned", "precision": "float32", "batch_size": 64, "n": 5}
     rows = [keys | {"phase": phase, "difference": 0.031, "verdict": verdict} for phase, verdict in verdicts.items()]
