@@ -9,7 +9,9 @@ from vitbench.results.jobs import find_control
 from vitbench.results.paths import Results
 from vitbench.system.files import read_json
 
-FURTHER_BLOCKS = 11  # of training: nine of the time breakdown, and two for the steps that are timed one by one
+# The report's environment, in which this runs, has no Keras, so these cannot be imported from vitbench.measure.
+LEAST_REPETITIONS = 3  # of a warm-up
+BREAKDOWN_BLOCKS = 10  # of training in the first round: nine of the compared loops, and one that warms them up
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,12 @@ def estimate_cost(config: Config, sample: dict) -> Estimate:
     steps = math.ceil(sample["train_images"] / sample["batch_size"])
     epoch_seconds = steps * step_seconds + sample["validation_images"] * image_seconds
     precisions = len(config.precisions)
-    rounds = precisions * sum(config.rounds(execution) for execution in config.timed_executions(model, backend))
+    modes = config.timed_executions(model, backend)
+    rounds = precisions * sum(config.rounds(execution) for execution in modes)
     if (control := find_control(config)) and control[:2] == (model, backend):
         rounds += config.rounds(control[2])
+    throughput_seconds = rounds * _estimate_round(config, sample, image_seconds)
+    throughput_seconds += precisions * len(modes) * _estimate_breakdown(config, sample)
     return Estimate(
         model=model,
         backend=backend,
@@ -70,22 +75,38 @@ def estimate_cost(config: Config, sample: dict) -> Estimate:
         run_seconds=sample["startup_seconds"]
         + config.model_epochs(model) * epoch_seconds
         + sample["test_images"] * image_seconds,
-        other_seconds=precisions * config.tuning.budget_seconds
-        + rounds * _estimate_throughput_seconds(config, sample, image_seconds),
+        other_seconds=precisions * config.tuning.budget_seconds + throughput_seconds,
     )
 
 
-def _estimate_throughput_seconds(config: Config, sample: dict, image_seconds: float) -> float:
+def _estimate_round(config: Config, sample: dict, image_seconds: float) -> float:
     """The seconds of one round of a throughput measurement, over all batch sizes."""
     bounds, seconds = config.throughput, 0.0
     for batch_size in config.batch_sizes():
-        seconds += sample["startup_seconds"] + sample["first_step_seconds"]  # the latter for another batch size
-        training = sample["step_seconds"] * batch_size / sample["batch_size"]
-        inference = image_seconds * batch_size
-        for step, blocks in ((training, bounds.blocks + FURTHER_BLOCKS), (inference, bounds.blocks)):
-            block = min(max(bounds.steps_per_block * step, bounds.block_seconds), bounds.longest_block_seconds)
-            seconds += 2 * bounds.warmup_steps * step + blocks * max(block, step)
+        training, inference = _step_seconds(sample, batch_size), image_seconds * batch_size
+        seconds += sample["startup_seconds"]
+        # Training has a further block of steps that are timed one by one.
+        for step, blocks in ((training, bounds.blocks + 1), (inference, bounds.blocks)):
+            warmup = max(LEAST_REPETITIONS * bounds.warmup_steps * step, bounds.block_seconds)
+            seconds += warmup + blocks * _block_seconds(config, step)
     return seconds
+
+
+def _estimate_breakdown(config: Config, sample: dict) -> float:
+    """The seconds of what only the first round measures: another batch size, and the loops of the time breakdown."""
+    blocks = config.throughput.blocks + BREAKDOWN_BLOCKS
+    steps = [_step_seconds(sample, batch_size) for batch_size in config.batch_sizes()]
+    return sum(sample["first_step_seconds"] + blocks * _block_seconds(config, step) for step in steps)
+
+
+def _step_seconds(sample: dict, batch_size: int) -> float:
+    """The seconds of a training step, which are taken to be proportional to the batch size."""
+    return sample["step_seconds"] * batch_size / sample["batch_size"]
+
+
+def _block_seconds(config: Config, step: float) -> float:
+    bounds = config.throughput
+    return max(step, min(max(bounds.steps_per_block * step, bounds.block_seconds), bounds.longest_block_seconds))
 
 
 def print_table(config: Config, estimates: list[Estimate], devices: set[str]) -> None:

@@ -2,9 +2,10 @@ import pytest
 
 from vitbench.config.schema import Config
 from vitbench.formatting import format_duration
+from vitbench.measure import timing
 from vitbench.measure.breakdown import COMPARED_BLOCKS
 from vitbench.results.paths import Results
-from vitbench.steps.estimate import FURTHER_BLOCKS, estimate_cost, list_missing_samples, run
+from vitbench.steps.estimate import BREAKDOWN_BLOCKS, LEAST_REPETITIONS, estimate_cost, list_missing_samples, run
 from vitbench.system.files import write_json
 
 CONFIG = Config.model_validate(
@@ -59,14 +60,19 @@ def test_a_run_costs_its_startup_its_epochs_and_its_test():
     assert estimate.runs == 2
 
 
-def test_the_total_includes_seeds_executions_tuning_and_throughput():
+def test_the_total_includes_seeds_executions_tuning_and_the_rounds_of_throughput():
     estimate = estimate_cost(CONFIG, sample("vit", "jax"))
-    train = (2 * 4 + (3 + 11) * 5) * 2.0  # ten training steps would exceed the longest block, so a block has five
-    infer = (2 * 4 + 3 * 10) * 0.5
+    train = 3 * 4 * 2.0 + (3 + 1) * 10.0  # ten training steps would exceed the longest block, so a block takes 10 s
+    infer = 3 * 4 * 0.5 + 3 * 5.0
     rounds = 1 + 2 + 2  # published, tuned, and the control of tuned
-    expected = 2 * estimate.run_seconds + 30 + rounds * (20 + 15 + train + infer)
+    breakdown = 15 + (3 + 10) * 10.0  # in the first round of both execution modes
+    expected = 2 * estimate.run_seconds + 30 + rounds * (20 + train + infer) + 2 * breakdown
     assert estimate.total_seconds == pytest.approx(expected)
-    assert FURTHER_BLOCKS == 3 * COMPARED_BLOCKS + 2
+
+
+def test_the_constants_are_those_of_the_measurement():
+    assert LEAST_REPETITIONS == timing.LEAST_REPETITIONS
+    assert BREAKDOWN_BLOCKS == 3 * COMPARED_BLOCKS + 1
 
 
 def test_memory_is_that_of_the_device_if_there_is_one():
