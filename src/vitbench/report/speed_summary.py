@@ -36,9 +36,9 @@ _REASONS = {  # status → why a backend is not compared; the first that applies
 
 @dataclass(frozen=True)
 class Ranking:
-    """The speeds of the backends in one phase, all under the same conditions.
+    """The speeds of the backends in one phase, or their predicted times, all under the same conditions.
 
-    speeds: backend → images/s, the fastest first.
+    values: backend → images/s or seconds, the fastest backend first.
     leaders: the fastest backend and those that are not shown to be slower.
     outcome: winner (one leader), tie (the leaders are shown to be equally fast), unclear (they are not), alone (only
         one backend was measured) or none.
@@ -48,7 +48,7 @@ class Ranking:
 
     phase: str
     conditions: str
-    speeds: pd.Series
+    values: pd.Series
     leaders: list[str]
     outcome: Outcome
     pairs: pd.DataFrame
@@ -73,7 +73,7 @@ def rank_backends(throughput: pd.DataFrame, comparisons: pd.DataFrame, config: C
     return Ranking(
         phase=PHASES[phase],
         conditions=f"({execution}{_name_precision(precision, config)}, batch size {batch_size:.0f})",
-        speeds=speeds,
+        values=speeds,
         leaders=leaders,
         outcome=outcome,
         pairs=pairs,
@@ -86,9 +86,8 @@ def rank_training_times(
 ) -> tuple[Ranking, list[tuple[str, int]]]:
     """Ranks the backends by the predicted seconds of the configured epochs, startup included.
 
-    throughput, rounds: the rows of the main model. train_images: per epoch. In the ranking, `speeds` are seconds, the
-    shortest first. Also returns the backends that are the fastest for some number of epochs, each with the smallest
-    such number.
+    throughput, rounds: the rows of the main model. train_images: per epoch. Also returns the backends that are the
+    fastest for some number of epochs, each with the smallest such number.
     """
     steady = rank_backends(throughput, pd.DataFrame(columns=COLUMNS["comparisons"]), config, "train")
     completed = comparable_measurements(throughput, "train")
@@ -100,7 +99,7 @@ def rank_training_times(
     means = predicted.groupby("backend")[["startup_seconds", "epoch_seconds", "seconds"]].mean()
     seconds = means["seconds"].sort_values()
     leaders, outcome = _find_leaders(seconds, pairs)
-    ranking = dataclasses.replace(steady, speeds=seconds, leaders=leaders, outcome=outcome, pairs=pairs)
+    ranking = dataclasses.replace(steady, values=seconds, leaders=leaders, outcome=outcome, pairs=pairs)
     fastest = fastest_by_epochs(means["startup_seconds"], means["epoch_seconds"]) if len(means) else []
     return ranking, fastest
 
@@ -111,7 +110,7 @@ def describe_training_time(ranking: Ranking, fastest: list[tuple[str, int]], con
     ranking, fastest: as `rank_training_times` returns them, for at least one backend.
     """
     epochs = format_count(config.model_epochs(main_model(config)), "epoch")
-    times = join_words([f"{format_duration(seconds)} on {backend}" for backend, seconds in ranking.speeds.items()])
+    times = join_words([f"{format_duration(seconds)} on {backend}" for backend, seconds in ranking.values.items()])
     sentences = [f"Predicted for {epochs}, startup included: {times}."]
     ratios = _list_ratios(ranking, config) if ranking.outcome != "alone" else []
     if ratios and ranking.outcome == "winner":
@@ -144,7 +143,7 @@ def describe_speeds(ranking: Ranking, config: Config) -> str:
     """The speeds of the leaders, and how much faster the fastest one is than each slower backend."""
     if ranking.outcome == "none":
         return f"{ranking.phase.capitalize()} speed was not measured."
-    fastest, values = ranking.leaders[0], join_words([format_number(ranking.speeds[b]) for b in ranking.leaders])
+    fastest, values = ranking.leaders[0], join_words([format_number(ranking.values[b]) for b in ranking.leaders])
     speeds = f"{values} images/s {ranking.conditions}"
     if ranking.outcome in ("winner", "alone"):
         sentence = f"In {ranking.phase}, {fastest} reaches {speeds}."
@@ -247,7 +246,7 @@ def _list_ratios(ranking: Ranking, config: Config) -> list[str]:
     """How much faster the fastest backend is than each one that is not a leader. The first interval names its kind."""
     ratios, kind = [], f"{format_percent(config.statistics.confidence)} CI "
     fastest = ranking.leaders[0]
-    for backend in ranking.speeds.drop(ranking.leaders).index:
+    for backend in ranking.values.drop(ranking.leaders).index:
         ratio, low, high = _read_ratio(ranking.pairs, fastest, backend)
         interval = f"({kind}{format_number(low)} to {format_number(high)})"
         ratios.append(f"{format_ratio(ratio)} as fast as {backend} {interval}")
