@@ -32,7 +32,7 @@ def prepare_project(folder: Path) -> None:
     copy_project(folder)
     verdicts = [f"results/tiny/parity/vit/{backend}.json" for backend in BACKENDS]
     initial_weights = [f"results/tiny/init/vit-seed{seed}.weights.h5" for seed in (0, 1)]
-    run_snakemake(folder, *TINY, "--", *verdicts, *initial_weights, optimized=True)
+    run_snakemake(folder, *TINY, "--", *verdicts, *initial_weights)
 
 
 def reuse_preparation(project: Path, experiment: str, steps: tuple[str, ...] = PREPARATION) -> Path:
@@ -50,22 +50,19 @@ def run_snakemake(
     project: Path,
     *arguments: str,
     succeeds: bool = True,
-    optimized: bool = False,
     data_kilobytes: int | None = None,
     **variables: str,
 ) -> str:
     """Runs Snakemake in `project` and returns its output. Raises AssertionError unless it `succeeds`, or fails.
 
-    optimized: whether XLA optimises what it compiles, which takes longer. data_kilobytes: the most data memory that a
-    process may have. variables: environment variables.
+    data_kilobytes: the most data memory that a process may have. variables: environment variables.
     """
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     if data_kilobytes:
         command = ["bash", "-c", f"ulimit -d {data_kilobytes}; exec {shlex.join(command)}"]
     environment = {name: value for name, value in os.environ.items() if name not in REMOVED_VARIABLES}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    if not optimized:
-        environment["XLA_FLAGS"] = VARIABLES["XLA_FLAGS"]
+    environment["XLA_FLAGS"] = VARIABLES["XLA_FLAGS"]
     completed = subprocess.run(
         command, cwd=project, env=environment | variables, capture_output=True, text=True, timeout=900
     )

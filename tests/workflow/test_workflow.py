@@ -29,7 +29,7 @@ RUN_FILES = ("metrics.json", "history.csv", "environment.json", "best.weights.h5
 @pytest.fixture(scope="module")
 def project(prepared_project) -> Path:
     """A copy of the project in which the tiny experiment has run to its end."""
-    output = run_snakemake(prepared_project, *TINY, optimized=True)
+    output = run_snakemake(prepared_project, *TINY)
     (prepared_project / "output.txt").write_text(output)
     return prepared_project
 

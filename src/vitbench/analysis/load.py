@@ -81,11 +81,16 @@ class LoadedResults:
         return {name: getattr(self, name) for name in COLUMNS}
 
 
+def load_experiment_config(results: Results) -> Config:
+    """The config that the step tables has written. Raises FileNotFoundError if that step has not run."""
+    return Config.model_validate(read_json(results.root / "config.json"))
+
+
 def load_results(root: str | Path) -> LoadedResults:
     """Loads results/<experiment>. Raises FileNotFoundError only if config.json does not exist."""
     results = Results(Path(root))
     manifest = read_json(results.manifest) if results.manifest.exists() else {}
-    config = Config.model_validate(read_json(results.root / "config.json"))
+    config = load_experiment_config(results)
     tables = {name: load_table(results, name) for name in COLUMNS}
     return LoadedResults(
         config=config,

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from vitbench.formatting import format_count, sort_key
 from vitbench.report.figures.style import COLOURS, DARK, MARKERS, MUTED, OTHER_MARKER, FigureWithAlt
+from vitbench.system.files import atomic_write
 
 _GOOD, _NEUTRAL = ("completed", "passed", "chosen"), ("measured", "abandoned", "pruned")  # every other status is bad
 _MARKER_SYMBOLS = {
@@ -69,14 +71,21 @@ def render_paragraphs(sentences: Iterable[str]) -> Html:
     return Html("".join(f"<p>{escape(sentence)}</p>" for sentence in sentences))
 
 
-def render_figure(figure: CaptionedFigure) -> Html:
-    """The figure in a wide and a narrow version, with its text alternative and caption."""
+def render_figure(figure: CaptionedFigure, file: Path | None = None) -> Html:
+    """The figure in a wide and a narrow version, with its text alternative and caption.
+
+    file: where the wide version is written as SVG, too.
+    """
     (wide, alt), (narrow, _) = figure.draw(), figure.draw(narrow=True)
     width, height = _css_pixels(wide)
     narrow_width, narrow_height = _css_pixels(narrow)
+    svg = to_svg(wide)
+    if file is not None:
+        with atomic_write(file) as path:
+            path.write_text(svg)
     return Html(
-        f'<figure><picture><source media="screen and (max-width: 640px)" srcset="{_data_uri(narrow)}" '
-        f'width="{narrow_width}" height="{narrow_height}"><img src="{_data_uri(wide)}" width="{width}" '
+        f'<figure><picture><source media="screen and (max-width: 640px)" srcset="{_data_uri(to_svg(narrow))}" '
+        f'width="{narrow_width}" height="{narrow_height}"><img src="{_data_uri(svg)}" width="{width}" '
         f'height="{height}" alt="{escape(alt)}"></picture><figcaption>{escape(figure.caption)}</figcaption></figure>'
     )
 
@@ -86,8 +95,8 @@ def _css_pixels(figure: Figure) -> tuple[int, int]:
     return round(width * 96), round(height * 96)
 
 
-def _data_uri(figure: Figure) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(to_svg(figure).encode()).decode()
+def _data_uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
 def to_svg(figure: Figure) -> str:
