@@ -14,6 +14,7 @@ from vitbench.config.loading import ConfigError
 from vitbench.config.schema import Config
 from vitbench.results.jobs import CONTROL, Job
 from vitbench.results.paths import Results
+from vitbench.system.core_claim import claim_cores
 from vitbench.system.gpu_claim import claim_gpu
 from vitbench.system.logs import log_to
 
@@ -208,7 +209,8 @@ def _open(files: list[Path], model: str | None = None) -> tuple[Config, Results]
 
 
 def _open_on_device(files: list[Path], model: str | None = None) -> tuple[Config, Results]:
-    """As `_open`, and claims a GPU for this process if it needs one."""
+    """As `_open`, and claims a GPU, if this process needs one, and the cores that it was granted."""
     experiment, results = _open(files, model)
     claim_gpu(experiment.accelerator)
+    claim_cores()
     return experiment, results

@@ -11,6 +11,7 @@ from vitbench.config.schema import Config
 from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
 from vitbench.results.writers import write_unfinished
+from vitbench.system.core_claim import claim_cores
 from vitbench.system.files import read_json
 from vitbench.system.gpu_claim import claim_gpu
 from vitbench.system.logs import UserError, log, notify
@@ -50,6 +51,7 @@ def run_estimate(config: Config, results: Results) -> None:
 
     if missing := estimate.list_missing_samples(config, results):
         claim_gpu(config.accelerator)
+        claim_cores()
         if not results.manifest.exists() or read_json(results.manifest)["settings"] != config.relevant_settings("data"):
             notify(f"estimate: preparing the images of {config.dataset.name}")
             _run_isolated("data", run_data, config, results)

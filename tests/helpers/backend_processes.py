@@ -15,8 +15,6 @@ REPOSITORY = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 600
 
 VARIABLES = {
-    # The processes share the cores with other tests, where threads that wait for one another take longer than one.
-    "OMP_NUM_THREADS": "1",
     # Compilation takes most of the time, and little is computed afterwards. Numbers hardly depend on the level.
     "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
     "--xla_cpu_use_fusion_emitters=false",

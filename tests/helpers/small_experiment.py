@@ -29,7 +29,13 @@ CONFIG: dict[str, Any] = {
     },
     "baseline": None,
     "seeds": [SEED],
-    "throughput": {"blocks": 3, "warmup_steps": 2, "block_seconds": 0.1, "steps_per_block": 2},
+    "throughput": {
+        "blocks": 3,
+        "warmup_steps": 2,
+        "block_seconds": 0.1,
+        "steps_per_block": 2,
+        "disturbance_limit": None,  # other tests run meanwhile
+    },
     "training": {"epochs": EPOCHS, "batch_size": 32, "schedule": {"name": "cosine"}},
 }
 # Plans that `tune` could choose. They differ in what a resumed run has to restore.

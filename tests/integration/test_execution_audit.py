@@ -4,6 +4,7 @@ import pytest
 
 from helpers.backend_processes import BACKENDS, BackendProcesses
 from integration.results import AuditedStep
+from vitbench.system.environment import usable_cores
 
 WORKER = "integration.workers.execution_audit"
 COMPILER_OFF = {"JAX_DISABLE_JIT": "1", "TORCHDYNAMO_DISABLE": "1"}  # TensorFlow has no such variable
@@ -40,7 +41,7 @@ def test_the_audit_of_the_published_execution(backend_processes, backend):
     assert audits["without attention dropout"]["attention"] == "dot_product_attention"
     assert audit["weights_on"] == audit["device"]["type"] == "cpu"
     assert audit["tf32_effective"] is False and audit["matmul_precision"] in ("highest", "float32")
-    assert audit["dtype_policy"] == "float32" and audit["threads"] >= 1
+    assert audit["dtype_policy"] == "float32" and audit["threads"] == len(usable_cores())
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -120,6 +120,15 @@ def test_the_speed_of_a_round_is_the_median_over_its_blocks(results):
         assert all(block["images"] == block["steps"] * measurement["batch_size"] for block in measurement["blocks"])
 
 
+def test_every_round_says_what_else_the_machine_did(results):
+    rounds = load_table(results, "rounds")
+    assert (rounds["attempts"] == 1).all() and not rounds["disturbed"].any()
+    for name in ("other_cpu_share", "steal_share"):
+        assert rounds[name].between(0, 1).all()
+    assert (rounds[["load_average", "involuntary_switches_per_second"]] >= 0).all(axis=None)
+    assert rounds[[name for name in rounds if name.startswith("gpu_")]].isna().all(axis=None)
+
+
 def test_throughput_has_every_column_that_a_machine_without_a_gpu_can_fill(results):
     throughput = load_table(results, "throughput")
     assert list(throughput.columns) == COLUMNS["throughput"]

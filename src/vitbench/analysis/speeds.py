@@ -111,6 +111,7 @@ def _summarize(group: pd.DataFrame, settings: Statistics) -> dict:
     low, high = (None if logs.get(name) is None else float(np.exp(logs[name])) for name in ("ci_low", "ci_high"))
     spread = speeds.std(ddof=1) / speeds.mean() if len(speeds) > 1 else None
     mean = float(np.exp(logs["difference"]))
+    row["disturbed_rounds"] = int(completed["disturbed"].astype("boolean").sum())
     row |= {"rounds": len(speeds), "images_per_second": mean, "round_spread": spread}
     if row.get("flops_per_image"):
         row["achieved_flops_per_second"] = row["flops_per_image"] * mean

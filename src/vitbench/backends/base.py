@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vitbench.backends.plan import Plan
+from vitbench.system.environment import usable_cores
 
 if TYPE_CHECKING:
     import keras
@@ -59,6 +60,10 @@ class Backend(ABC):
         """
         if accelerator == "cpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+    def set_threads(self, threads: int) -> None:
+        """Makes the framework compute with this many threads on a CPU. Not needed if it follows the process's cores."""
+        return
 
     def configure(self) -> None:
         """Configures the framework. Called once, after Keras was imported and before anything is computed."""
@@ -174,8 +179,8 @@ class Backend(ABC):
         """The precision of float32 products, in the framework's own words."""
 
     def threads(self) -> int:
-        """The number of threads that the framework computes with on a CPU."""
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        """The number of threads that the framework computes with on a CPU, as it reports them if it does."""
+        return len(usable_cores())
 
     # Plans
 

@@ -1,6 +1,7 @@
 """JAX, whose steps XLA compiles."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from vitbench.backends.base import Backend, join_device_types
@@ -78,6 +79,14 @@ class JaxBackend(Backend):
         import jax
 
         return str(jax.config.jax_default_matmul_precision)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def threads(self) -> int:
+        """The threads in the pool of XLA's client for the CPU; its size cannot be set or read through JAX."""
+        import jax
+
+        jax.devices("cpu")  # creates the client
+        names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").glob("*")]
+        return names.count("tf_XLAEigen") or super().threads()
 
     def candidate_plans(self, augmented: bool) -> list[Plan]:
         compiled, plain = Plan(jit_compile=True), Plan(jit_compile=False)

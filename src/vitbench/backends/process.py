@@ -6,6 +6,7 @@ import time
 from vitbench.backends.base import Backend
 from vitbench.backends.lean_import import lean_import
 from vitbench.backends.registry import BACKENDS, get_backend
+from vitbench.system.environment import usable_cores
 from vitbench.system.logs import UserError
 
 WITHOUT_GPU = (
@@ -35,7 +36,7 @@ def start_backend(name: str, precision: str, accelerator: str, allow_cpu: bool =
     precision: float32, tf32 or mixed_bfloat16. accelerator, allow_cpu: as in the config.
 
     Raises DeviceError if there is no GPU and `accelerator` is gpu, or auto without `allow_cpu`. Raises RuntimeError if
-    Keras was imported before, on another backend.
+    Keras was imported before, on another backend, or if the backend does not compute with one thread per core.
     """
     backend = choose_backend(name)
     backend.set_variables(accelerator)
@@ -47,12 +48,16 @@ def start_backend(name: str, precision: str, accelerator: str, allow_cpu: bool =
     if keras.backend.backend() != backend.keras_name:
         raise RuntimeError(f"Keras was imported before its backend was chosen: it runs on {keras.backend.backend()}")
     _started[:] = [backend]
+    cores = len(usable_cores())
+    backend.set_threads(cores)
     backend.configure()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "mixed_bfloat16" else "float32")
     backend.set_precision(precision)
     may_use_cpu = accelerator == "cpu" or (accelerator == "auto" and allow_cpu)
     if not may_use_cpu and backend.device()["type"] != "gpu":
         raise DeviceError(f"{name} finds no GPU here, and accelerator is {accelerator!r}. {WITHOUT_GPU}")
+    if backend.device()["type"] == "cpu" and backend.threads() != cores:
+        raise RuntimeError(f"{name} computes with {backend.threads()} threads, but this process may use {cores} cores")
     return seconds
 
 

@@ -13,6 +13,17 @@ class TensorflowBackend(Backend):
     colour, marker = "#009e73", "^"
     memory_errors = ("resource_exhausted", "resourceexhaustederror", "dst tensor is not initialized")
 
+    def set_threads(self, threads: int) -> None:
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+    def threads(self) -> int:
+        import tensorflow as tf
+
+        return tf.config.threading.get_intra_op_parallelism_threads() or super().threads()
+
     def configure(self) -> None:
         """Keeps TensorFlow from reserving all memory of the GPU."""
         import tensorflow as tf

@@ -26,6 +26,11 @@ class TorchBackend(Backend):
 
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(scratch_folder())
 
+    def set_threads(self, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+
     def set_precision(self, precision: str) -> None:
         import torch
 

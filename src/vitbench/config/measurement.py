@@ -33,6 +33,14 @@ class Throughput(Section):
         description="Measures one configuration twice per round. The difference is the noise floor of this machine: "
         "smaller differences between backends cannot be resolved.",
     )
+    disturbance_limit: float | None = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Largest share of its cores' time that other processes and the hypervisor may take from a phase of "
+        "a round. Above it, or on a GPU that is shared or throttled, the phase is measured again, at most twice. null: "
+        "nothing is measured again.",
+    )
     batch_sizes: Annotated[list[Positive], Distinct] | None = Field(
         default=None,
         min_length=1,

@@ -4,8 +4,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
-
 from vitbench.system.gpus import nvml_handles
 
 RAPL = Path("/sys/class/powercap")
@@ -13,24 +11,23 @@ RAPL = Path("/sys/class/powercap")
 Counter = tuple[Callable[[], float], float]  # a function that reads joules; the value at which they overflow to zero
 
 
-class EnergyMeter(keras.callbacks.Callback):
-    """Adds up the energy of the epochs of a fit, in `joules`; None if no counter can be read.
+class EnergyMeter:
+    """Adds up the energy between each `start` and `stop`, in `joules`; None if no counter can be read.
 
     source: nvml (the board of the first GPU that this process sees) or rapl (all processor packages, which includes the
-    energy of other processes). RAPL counters overflow. If one overflows twice within an epoch, which takes minutes at a
-    few hundred watts, the energy is underestimated.
+    energy of other processes). RAPL counters overflow. If one overflows twice between the two, which takes minutes
+    at a few hundred watts, the energy is underestimated.
     """
 
     def __init__(self, on_gpu: bool, rapl: Path = RAPL):
-        super().__init__()
         self._counters = _nvml_counters() if on_gpu else _rapl_counters(rapl)
         self.source = ("nvml" if on_gpu else "rapl") if self._counters else None
         self.joules = 0.0 if self._counters else None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def start(self) -> None:
         self._before = [read() for read, _ in self._counters]
 
-    def on_epoch_end(self, epoch, logs=None):
+    def stop(self) -> None:
         for (read, overflow), before in zip(self._counters, self._before, strict=True):
             difference = read() - before
             self.joules = (self.joules or 0.0) + (difference if difference >= 0 else difference + overflow)

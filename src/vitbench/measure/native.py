@@ -114,10 +114,10 @@ class NativeSubject:
         for _ in range(self.bounds.blocks):
             if meter:
                 current_backend().synchronize()
-                meter.on_epoch_begin(0)
+                meter.start()
             blocks.append(make_block(batches, time_calls(step, steps)))
             if meter:
-                meter.on_epoch_end(0)
+                meter.stop()
             if same_batch_step:
                 same_batch.append(make_block(batches, time_calls(same_batch_step, steps)))
         single_steps = [time_calls(step, 1) for _ in range(steps)]

@@ -39,6 +39,7 @@ from vitbench.models.flops import flops_per_image
 from vitbench.models.registry import ModelParts
 from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
+from vitbench.system.disturbance import MachineWatch
 from vitbench.system.environment import collect_environment
 from vitbench.training.optimizers import build_optimizer
 
@@ -88,8 +89,10 @@ def measure_phases(
         subject = KerasSubject(workload.parts, plan, optimizer, batches, config.throughput, is_first_round)
     startup = {"import_seconds": import_seconds, "build_seconds": time.perf_counter() - started}
     rows = {}
+    on_gpu = current_backend().device()["type"] == "gpu"
     for phase in sorted(phases):  # infer, train
-        row = startup | (subject.train() if phase == "train" else subject.infer())
+        watch = MachineWatch(on_gpu)
+        row = startup | (subject.train() if phase == "train" else subject.infer()) | watch.finish()
         flops = operations.get(phase)
         row |= {"flops_per_image": flops, "achieved_flops_per_second": flops and flops * row["images_per_second"]}
         rows[phase] = row
@@ -154,7 +157,7 @@ class KerasSubject:
         memory = peak_memory()  # read here, because the loops of the breakdown hold more than training does
         block = size_block(batches, warm.step_seconds, bounds.block_seconds, bounds.longest_block_seconds)
         meter = EnergyMeter(current_backend().device()["type"] == "gpu")
-        blocks = time_train_blocks(model, block, bounds.blocks, callbacks=(meter,))
+        blocks = time_train_blocks(model, block, bounds.blocks, meter=meter)
         columns = {
             "first_step_seconds": first_step_seconds,
             **warmup_columns(warm),

@@ -14,6 +14,7 @@ from vitbench.backends.process import current_backend
 from vitbench.data.batches import Batches
 from vitbench.execution.audit import CompilationWatch
 from vitbench.execution.state import preserve_state
+from vitbench.measure.energy import EnergyMeter
 from vitbench.system import environment
 
 Clock = Callable[[], float]
@@ -86,18 +87,22 @@ class BlockClock(keras.callbacks.Callback):
     It overrides no per-batch method, because that would make Keras synchronise with the device at each step.
     """
 
-    def __init__(self, clock: Clock = time.perf_counter):
+    def __init__(self, clock: Clock = time.perf_counter, meter: EnergyMeter | None = None):
         super().__init__()
-        self.clock = clock
+        self.clock, self.meter = clock, meter
         self.seconds: list[float] = []
 
     def on_epoch_begin(self, epoch, logs=None):
         current_backend().synchronize()
+        if self.meter:
+            self.meter.start()  # reading a counter takes time, so it is read before the clock and after it
         self._started = self.clock()
 
     def on_epoch_end(self, epoch, logs=None):
         current_backend().synchronize()
         self.seconds.append(self.clock() - self._started)
+        if self.meter:
+            self.meter.stop()
 
 
 class StepClock(keras.callbacks.Callback):
@@ -201,13 +206,14 @@ def time_train_blocks(
     callbacks: Callbacks = (),
     clock: Clock = time.perf_counter,
     repeated_batch=None,
+    meter: EnergyMeter | None = None,
 ) -> list[Block]:
     """Times `blocks` blocks of `len(batches)` training steps, each a fit of one epoch.
 
-    repeated_batch: what `repeat_first_batch` returned for `batches`, to train on that instead. Raises
-    NotAsPlannedError if something is compiled meanwhile.
+    repeated_batch: what `repeat_first_batch` returned for `batches`, to train on that instead. meter: measures the
+    energy of the blocks. Raises NotAsPlannedError if something is compiled meanwhile.
     """
-    block_clock, compilations = BlockClock(clock), CompilationWatch()
+    block_clock, compilations = BlockClock(clock, meter), CompilationWatch()
     for _ in range(blocks):
         fit_input = batches.fit_input() if repeated_batch is None else repeated_batch
         model.fit(fit_input, verbose=0, shuffle=False, callbacks=[block_clock, *callbacks])

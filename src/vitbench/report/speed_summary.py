@@ -186,6 +186,22 @@ def describe_noise(controls: pd.DataFrame) -> list[str]:
     return [" ".join(sentences)]
 
 
+def describe_disturbances(rounds: pd.DataFrame) -> list[str]:
+    """A warning if measurements were disturbed even when they were repeated.
+
+    rounds: tables/rounds.
+    """
+    completed = rounds[rounds["status"] == "completed"]
+    disturbed = completed[completed["disturbed"].astype("boolean").fillna(False)]
+    if disturbed.empty:
+        return []
+    share = format_percent((disturbed["other_cpu_share"] + disturbed["steal_share"]).max())
+    return [
+        f"Warning: {len(disturbed):,} of {format_count(len(completed), 'measurement')} of speed were disturbed even "
+        f"when repeated: other processes and the hypervisor took up to {share} of their cores' time."
+    ]
+
+
 def describe_precisions(throughput: pd.DataFrame, config: Config) -> list[str]:
     """A sentence per further precision: its median speeds relative to those of the main precision.
 

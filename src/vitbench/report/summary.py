@@ -13,6 +13,7 @@ from vitbench.config.schema import Config
 from vitbench.formatting import format_count, format_number, format_percent, format_share, format_spread, join_words
 from vitbench.report.speed_summary import (
     PHASES,
+    describe_disturbances,
     describe_noise,
     describe_precisions,
     describe_speeds,
@@ -37,6 +38,7 @@ def summarize(tables: dict[str, pd.DataFrame], config: Config, train_images: int
     return [
         *_summarize_speeds(runs, throughput, comparisons, rounds, config, train_images),
         *describe_noise(tables["controls"]),
+        *describe_disturbances(rounds),
         *describe_precisions(throughput, config),
         _summarize_accuracy(runs, comparisons, config),
         *_summarize_time_to_target(runs, epochs, config),

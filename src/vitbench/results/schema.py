@@ -112,6 +112,22 @@ _MEASUREMENT = [
     Column("energy_source", "text", "nvml (the board of the GPU) or rapl (all processor packages)."),
 ]
 
+_MACHINE = [
+    Column("attempts", "integer", "How often the phase was measured: again if it was disturbed, at most three times."),
+    Column("disturbed", "boolean", "Whether others took more than throughput.disturbance_limit even in this attempt."),
+    Column("load_average", "float", "Load of the machine over the minute before the phase."),
+    Column("other_cpu_share", "float", "Time of the process's cores that other processes used.", "0–1"),
+    Column("steal_share", "float", "Time of these cores that the hypervisor gave to other machines.", "0–1"),
+    Column("busiest_process", "text", "Name of the other process that used most CPU time."),
+    Column("involuntary_switches_per_second", "float", "How often the process had to leave a core.", "1/s"),
+    Column("cpu_mhz", "float", "Mean clock of the cores after the phase.", "MHz"),
+    Column("gpu_clock_mhz", "float", "Clock of the GPU's multiprocessors after the phase.", "MHz"),
+    Column("gpu_celsius", "float", "Temperature of the GPU after the phase.", "°C"),
+    Column("gpu_power_limit_watts", "float", "Power limit that is in force.", "W"),
+    Column("gpu_clock_reasons", "text", "Why the GPU ran at a lower clock after the phase, in NVML's words."),
+    Column("gpu_other_processes", "integer", "Number of other processes that compute on the GPU."),
+]
+
 _ROUND = [
     Column("round", "integer", "Number of the round, from 1."),
     Column("control", "boolean", "Whether this is the second measurement of the configuration in the round."),
@@ -122,6 +138,7 @@ _OVER_ROUNDS = [
     Column("images_per_second_ci_high", "float", "Upper bound of that interval.", "images/s"),
     Column("round_spread", "float", "Between processes: standard deviation over rounds ÷ mean; null for one.", "0–1"),
     Column("block_spread", "float", "Within a process: the same over timed blocks, as the median over rounds.", "0–1"),
+    Column("disturbed_rounds", "integer", "Number of completed rounds that were disturbed even when repeated."),
 ]
 
 _COMPARISON = [
@@ -164,6 +181,7 @@ TABLES: dict[str, list[Column]] = {
         *_ROUND,
         _STATUS,
         *_MEASUREMENT,
+        *_MACHINE,
         Column("block_spread", "float", "Standard deviation of the speed over timed blocks ÷ mean.", "0–1"),
         _DEVICE,
         Column("hostname", "text", "Name of the machine."),
@@ -246,5 +264,6 @@ MEASUREMENT_KEYS = [*CONFIGURATION_KEYS, "phase", "batch_size"]
 KEY_COLUMNS = _names(_KEYS)
 EPOCH_COLUMNS = _names(_EPOCH)  # of history.csv
 MEASUREMENT_COLUMNS = _names(_MEASUREMENT)  # of each measurement in throughput/*.json
+MACHINE_COLUMNS = _names(_MACHINE)  # likewise
 COLUMNS = {table: _names(columns) for table, columns in TABLES.items()}
 RUN_COLUMNS = COLUMNS["runs"]

@@ -57,7 +57,7 @@ def collect_environment(computing_on: dict | None = None) -> dict:
         **describe_machine(computing_on),
         "os": platform.platform(),
         "python_version": platform.python_version(),
-        "cpu": {"model": _cpu_name(), "logical_cores": os.cpu_count(), "usable_cores": _usable_cores()},
+        "cpu": {"model": _cpu_name(), "logical_cores": os.cpu_count(), "usable_cores": len(usable_cores())},
         "memory_bytes": psutil.virtual_memory().total,
         "gpus": _gpus(),
         "packages": installed_versions(PACKAGES),
@@ -80,6 +80,13 @@ def describe_machine(computing_on: dict | None = None) -> dict:
     gpu_names = device["name"] or ", ".join(gpu["name"] for gpu in _gpus() if gpu["name"])
     name = gpu_names if device["type"] == "gpu" else None
     return {"device": name or _cpu_name(), "hostname": platform.node()}
+
+
+def usable_cores() -> list[int]:
+    """The numbers of the cores that this process may run on, ascending."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def installed_versions(packages: tuple[str, ...]) -> dict[str, str]:
@@ -106,10 +113,6 @@ def _git(*arguments: str) -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _usable_cores() -> int | None:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _cpu_name() -> str:

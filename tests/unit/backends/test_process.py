@@ -3,7 +3,9 @@ import os
 import keras
 import pytest
 
+from vitbench.backends.jax import JaxBackend
 from vitbench.backends.process import DeviceError, choose_backend, current_backend, is_machine_failure, start_backend
+from vitbench.system.environment import usable_cores
 
 
 def test_choosing_a_backend_sets_the_variable_that_keras_reads(monkeypatch):
@@ -21,6 +23,14 @@ def test_starting_a_backend_after_keras_was_imported_on_another_is_an_error(monk
         monkeypatch.setenv(name, os.environ.get(name, ""))
     with pytest.raises(RuntimeError, match="Keras was imported before its backend was chosen: it runs on jax"):
         start_backend("torch", "float32", "cpu")
+
+
+def test_a_backend_that_computes_with_other_threads_than_it_may_use_is_an_error(monkeypatch):
+    cores = len(usable_cores())
+    monkeypatch.setattr(JaxBackend, "threads", lambda self: cores + 1)
+    monkeypatch.setattr("vitbench.backends.process._started", [])
+    with pytest.raises(RuntimeError, match=f"jax computes with {cores + 1} threads, but this process may use {cores} "):
+        start_backend("jax", "float32", "cpu")
 
 
 @pytest.mark.parametrize("error", [DeviceError("no GPU"), MemoryError()])

@@ -26,40 +26,40 @@ def set_counter(folder: Path, joules: float) -> None:
     (folder / "energy_uj").write_text(f"{int(joules * 1e6)}\n")
 
 
-def test_the_energy_is_that_of_all_packages_during_the_epochs(rapl):
+def test_the_energy_is_that_of_all_packages_between_start_and_stop(rapl):
     meter = EnergyMeter(on_gpu=False, rapl=rapl)
-    meter.on_epoch_begin(0)
+    meter.start()
     set_counter(rapl / "intel-rapl:0", 13)
     set_counter(rapl / "intel-rapl:1", 24)
     set_counter(rapl / "intel-rapl:0:0", 90)  # part of package 0, which includes it
-    meter.on_epoch_end(0)
-    set_counter(rapl / "intel-rapl:0", 50)  # between epochs
-    meter.on_epoch_begin(1)
+    meter.stop()
+    set_counter(rapl / "intel-rapl:0", 50)  # in between
+    meter.start()
     set_counter(rapl / "intel-rapl:0", 51)
-    meter.on_epoch_end(1)
+    meter.stop()
     assert meter.joules == pytest.approx(3 + 4 + 1) and meter.source == "rapl"
 
 
 def test_a_counter_that_overflows_is_corrected(rapl):
     meter = EnergyMeter(on_gpu=False, rapl=rapl)
     set_counter(rapl / "intel-rapl:0", 98)
-    meter.on_epoch_begin(0)
+    meter.start()
     set_counter(rapl / "intel-rapl:0", 3)
-    meter.on_epoch_end(0)
+    meter.stop()
     assert meter.joules == pytest.approx(5)
 
 
 def test_without_a_counter_there_is_no_energy(tmp_path):
     meter = EnergyMeter(on_gpu=False, rapl=tmp_path / "missing")
-    meter.on_epoch_begin(0)
-    meter.on_epoch_end(0)
+    meter.start()
+    meter.stop()
     assert meter.joules is None and meter.source is None
 
 
 def test_joules_per_image_divides_the_energy_by_the_images(rapl, tmp_path):
     meter = EnergyMeter(on_gpu=False, rapl=rapl)
-    meter.on_epoch_begin(0)
+    meter.start()
     set_counter(rapl / "intel-rapl:0", 14)
-    meter.on_epoch_end(0)
+    meter.stop()
     assert meter.joules_per_image(8) == pytest.approx(0.5)
     assert EnergyMeter(on_gpu=False, rapl=tmp_path / "missing").joules_per_image(8) is None

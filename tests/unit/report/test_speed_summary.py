@@ -5,7 +5,7 @@ import pandas as pd
 from helpers import fake_results
 from helpers.sentences import plain, summarize_fake_results, summarize_tables
 from vitbench.analysis.speeds import compare_backend_speeds
-from vitbench.report.speed_summary import describe_noise
+from vitbench.report.speed_summary import describe_disturbances, describe_noise
 from vitbench.results.tables import as_table
 
 
@@ -123,6 +123,17 @@ def test_a_machine_on_which_equal_measurements_come_out_as_different_is_warned_a
     controls = make_controls({"train": "different", "infer": "equivalent"})
     (sentence,) = describe_noise(controls)
     assert "Warning: in training, the two measurements differ significantly, although" in sentence
+
+
+def test_measurements_that_were_disturbed_even_when_repeated_are_warned_about():
+    quiet = {"status": "completed", "disturbed": False, "other_cpu_share": 0.01, "steal_share": 0.0}
+    disturbed = quiet | {"disturbed": True, "other_cpu_share": 0.2, "steal_share": 0.05}
+    unknown = {"status": "completed"}  # of an earlier version
+    assert describe_disturbances(as_table("rounds", [quiet, unknown])) == []
+    assert plain(describe_disturbances(as_table("rounds", [quiet, disturbed, unknown]))) == [
+        "Warning: 1 of 3 measurements of speed were disturbed even when repeated: other processes and the hypervisor "
+        "took up to 25 % of their cores' time."
+    ]
 
 
 def test_of_more_than_two_undecided_backends_none_is_called_fastest():

@@ -10,6 +10,7 @@ from vitbench.results.schema import (
     CONFIGURATION_KEYS,
     EPOCH_COLUMNS,
     KEY_COLUMNS,
+    MACHINE_COLUMNS,
     MEASUREMENT_COLUMNS,
     TABLES,
 )
@@ -27,9 +28,11 @@ def test_columns_are_in_the_published_order():
     assert COLUMNS["runs"][:9] == [*KEY_COLUMNS, "seed", "status"]
     assert COLUMNS["epochs"] == [*KEY_COLUMNS, "seed", *EPOCH_COLUMNS, "parity_passed"]
     over_rounds = ["rounds", "images_per_second_ci_low", "images_per_second_ci_high", "round_spread", "block_spread"]
+    over_rounds += ["disturbed_rounds"]
     throughput = [*KEY_COLUMNS, "status", *MEASUREMENT_COLUMNS, *over_rounds, "device", "config_sha256", "error"]
     assert COLUMNS["throughput"] == throughput
-    assert COLUMNS["rounds"][: len(KEY_COLUMNS) + 3] == [*KEY_COLUMNS, "round", "control", "status"]
+    rounds = [*KEY_COLUMNS, "round", "control", "status", *MEASUREMENT_COLUMNS, *MACHINE_COLUMNS, "block_spread"]
+    assert COLUMNS["rounds"][: len(rounds)] == rounds
 
 
 @pytest.mark.parametrize("ending", ["_seconds", "_bytes", "_per_second", "accuracy", "_share"])
@@ -37,7 +40,7 @@ def test_a_name_that_implies_a_unit_has_it(ending):
     units = {
         "_seconds": {"s"},
         "_bytes": {"bytes"},
-        "_per_second": {"images/s", "FLOP/s"},
+        "_per_second": {"images/s", "FLOP/s", "1/s"},
         "accuracy": {"0–1"},
         "_share": {"0–1"},
     }

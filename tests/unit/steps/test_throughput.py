@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from vitbench.config.schema import Config
@@ -42,6 +44,43 @@ def test_if_the_process_of_both_phases_fails_each_phase_gets_its_own(monkeypatch
         ("infer", 16, "completed"),
     ]
     assert calls == [(["train", "infer"], 120), (["train"], 60), (["infer"], 60), (["infer"], 60)]
+
+
+def run_with_disturbances(monkeypatch, folder: Path, shares: list[dict[str, float]], **settings) -> dict[str, dict]:
+    """The rows by phase if others take shares[k] from attempt k, whose speed is 100 + k."""
+    attempts = iter(range(len(shares)))
+
+    def run(function, arguments, limit_seconds):
+        attempt, phases = next(attempts), arguments[-1]
+        rows = {p: {"images_per_second": 100 + attempt, "other_cpu_share": shares[attempt][p]} for p in phases}
+        return MEASURED | {"rows": rows}
+
+    monkeypatch.setattr(throughput, "run_in_subprocess", run)
+    monkeypatch.setattr(throughput, "check_gate", lambda *arguments: None)
+    config = Config(throughput={"batch_sizes": [8]} | settings)
+    job = Job("vit", "jax", "tuned", "float32", round="2")
+    throughput.run(config, Results(folder), job)
+    assert next(attempts, None) is None, "every attempt was made"
+    return {row["phase"]: row for row in read_json(job.result_path(Results(folder)))["measurements"]}
+
+
+def test_only_the_phase_that_others_disturbed_is_measured_again(monkeypatch, tmp_path):
+    shares = [{"train": 0.4, "infer": 0.01}, {"train": 0.02}]
+    rows = run_with_disturbances(monkeypatch, tmp_path, shares)
+    assert (rows["infer"]["images_per_second"], rows["infer"]["attempts"]) == (100, 1)
+    assert (rows["train"]["images_per_second"], rows["train"]["attempts"]) == (101, 2)
+    assert not rows["train"]["disturbed"]
+
+
+def test_after_three_attempts_the_least_disturbed_one_counts_and_says_so(monkeypatch, tmp_path):
+    shares = [{"train": 0.4, "infer": 0.01}, {"train": 0.2}, {"train": 0.3}]
+    row = run_with_disturbances(monkeypatch, tmp_path, shares)["train"]
+    assert (row["images_per_second"], row["attempts"], row["disturbed"]) == (101, 3, True)
+
+
+def test_without_a_limit_nothing_is_measured_again(monkeypatch, tmp_path):
+    rows = run_with_disturbances(monkeypatch, tmp_path, [{"train": 0.9, "infer": 0.9}], disturbance_limit=None)
+    assert [(row["attempts"], row["disturbed"]) for row in rows.values()] == [(1, False), (1, False)]
 
 
 @pytest.mark.parametrize(
