@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vitbench.analysis.load import LoadedResults, RecordedEnvironment, flatten, load_results
+from vitbench.analysis.load import LoadedResults, RecordedEnvironment, flatten, load_hits, load_results
 from vitbench.analysis.selection import is_comparable
 from vitbench.analysis.speeds import LEAST_ROUNDS, add_ratio
-from vitbench.analysis.statistics import METRICS, compare_unpaired
+from vitbench.analysis.statistics import METRICS, compare_unpaired, stack_hits
 from vitbench.analysis.verdicts import add_verdicts, examine_samples
 from vitbench.config.report import Statistics
 from vitbench.results.schema import CONFIGURATION_KEYS, MEASUREMENT_KEYS
@@ -60,17 +60,24 @@ def compare_accuracies(a: LoadedResults, b: LoadedResults, settings: Statistics)
     """A row per configuration of both and metric: the means, b − a with its interval, the tests and a verdict.
 
     The runs are not paired by seed, because everything that differs between the experiments also differs between two
-    runs of one seed. The rows of one metric are a family, whose p-values are adjusted together.
+    runs of one seed. The test images are paired if they are the same. The rows of one metric are a family, whose
+    p-values are adjusted together.
     """
-    rows = []
+    rows, same_images = [], have_same_test_images(a, b)
+    hits_a, hits_b = (load_hits(results.root, results.runs) for results in (a, b))
     for metric in METRICS:
-        first, second = (_group(r.runs[is_comparable(r.runs)], CONFIGURATION_KEYS, metric) for r in (a, b))
+        runs = [r.runs[is_comparable(r.runs)].dropna(subset=[metric]) for r in (a, b)]
+        first, second = (_group(rows, CONFIGURATION_KEYS, metric) for rows in runs)
+        seeds_a, seeds_b = (_group(rows, CONFIGURATION_KEYS, "seed") for rows in runs)
         family = []
         for keys in (keys for keys in first if keys in second):
             row = dict(zip(CONFIGURATION_KEYS, keys, strict=True)) | {"metric": metric}
             row |= {"n_a": len(first[keys]), "n_b": len(second[keys])}
             row |= {"mean_a": first[keys].mean(), "mean_b": second[keys].mean()}
-            family.append(row | compare_unpaired(second[keys], first[keys], settings))
+            by_image_a = stack_hits(hits_a, keys, seeds_a[keys], metric)
+            by_image_b = stack_hits(hits_b, keys, seeds_b[keys], metric)
+            tests = compare_unpaired(second[keys], first[keys], settings, by_image_b, by_image_a, same_images)
+            family.append(row | tests)
         rows += add_verdicts(family, settings.confidence, "run")
     columns = ["n_a", "n_b", "mean_a", "mean_b", "difference", "ci_low", "ci_high", "p_value", "p_value_adjusted"]
     columns = [*CONFIGURATION_KEYS, "metric", *columns, "p_equivalence", "p_equivalence_adjusted", "verdict"]

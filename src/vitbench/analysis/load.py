@@ -1,6 +1,7 @@
 """Loads everything that a report may use from a results directory; what is missing is empty."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,15 @@ from vitbench.config.schema import Config
 from vitbench.data.splits import validation_start
 from vitbench.results.jobs import list_measurements, list_runs
 from vitbench.results.paths import Results
-from vitbench.results.predictions import load_predictions
+from vitbench.results.predictions import find_hits, load_predictions
 from vitbench.results.schema import COLUMNS, CONFIGURATION_KEYS
 from vitbench.results.tables import load_table
 from vitbench.system.files import read_json
 
 SHOWN_IMAGES = 8
+
+# Model, backend, execution mode, precision and seed of a run → metric → whether each image is correct, bool (images,).
+Hits = Mapping[tuple[str, str, str, str, int], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,14 @@ class PredictedImage:
 class LoadedResults:
     """The tables of an experiment and the other results that a report shows.
 
+    root: results/<experiment>.
     tuning: the content of each tune/<model>/<backend>/<precision>.json with those three as further keys.
     environments: what each job recorded of its machine, its software and its execution.
     sample: a training image, uint8 (height, width, 3), and the name of its class; None without images.
     samples: the first test images with the predictions of each configuration; empty without images.
     """
 
+    root: Path
     config: Config
     runs: pd.DataFrame
     epochs: pd.DataFrame
@@ -93,6 +99,7 @@ def load_results(root: str | Path) -> LoadedResults:
     config = load_experiment_config(results)
     tables = {name: load_table(results, name) for name in COLUMNS}
     return LoadedResults(
+        root=results.root,
         config=config,
         manifest=manifest,
         tuning=_load_tuning(config, results),
@@ -101,6 +108,28 @@ def load_results(root: str | Path) -> LoadedResults:
         samples=_load_samples(results, manifest, tables["runs"]),
         **tables,
     )
+
+
+def load_hits(root: str | Path, runs: pd.DataFrame) -> Hits:
+    """Whether each completed run classified each test image correctly.
+
+    Runs whose predictions are missing or do not have the run's accuracy are left out. root: results/<experiment>. runs:
+    its table.
+    """
+    results, hits = Results(Path(root)), {}
+    if not results.labels("test").exists():
+        return {}
+    labels = np.load(results.labels("test"))
+    tolerance = 1.5 / max(1, len(labels))  # ties may be resolved differently
+    for row in runs[runs["status"] == "completed"].itertuples():
+        run = (row.model, row.backend, row.execution, row.precision, int(row.seed))
+        predictions = load_predictions(results.predictions(*run))
+        if predictions is None or len(predictions[0]) != len(labels):
+            continue
+        by_metric = find_hits(predictions[0], labels)
+        if all(abs(values.mean() - getattr(row, metric)) <= tolerance for metric, values in by_metric.items()):
+            hits[run] = by_metric
+    return hits
 
 
 def flatten(value: object, name: str = "") -> list[tuple[str, object]]:

@@ -6,6 +6,7 @@ statsmodels takes half a second to import, so the functions that need it import 
 import numpy as np
 
 from vitbench.analysis.power import LARGEST_SIZE, needed_size
+from vitbench.analysis.sampling import SampledMean
 
 
 def examine_pairs(differences: np.ndarray, margin: float, confidence: float) -> dict:
@@ -28,6 +29,12 @@ def examine_pairs(differences: np.ndarray, margin: float, confidence: float) -> 
     low, high = sample.tconfint_mean(1 - confidence)
     p_equivalence = sample.ttost_mean(-margin, margin)[0]
     return row | _test_columns(low, high, sample.ttest_mean(0.0)[1], p_equivalence)
+
+
+def examine_sampled_mean(sample: SampledMean, n: int, margin: float, confidence: float) -> dict:
+    """As `examine_pairs`, for a difference whose error was estimated over seeds and test images. n: seeds."""
+    row = {"n": n, "difference": sample.mean, "image_error": sample.image_error}
+    return row | _test_columns(*sample.interval(confidence), sample.p_value(), sample.p_equivalence(margin))
 
 
 def examine_samples(a: np.ndarray, b: np.ndarray, margin: float, confidence: float) -> dict:
@@ -85,16 +92,23 @@ def add_verdicts(family: list[dict], confidence: float, unit: str, at_least: int
 
 
 def add_needed_sizes(family: list[dict], confidence: float, unit: str, margin: float) -> list[dict]:
-    """Adds the number of values that would decide to each inconclusive verdict, in place, and returns the rows."""
+    """Adds the number of values that would decide to each inconclusive verdict, in place, and returns the rows.
+
+    `image_error` of a row, if there is one, is a part of the standard error that further values do not reduce.
+    """
     tested = sum("p_value_adjusted" in row for row in family)
     alpha = (1 - confidence) / max(1, tested)  # the strictest step of Holm's
     for row in family:
-        if row["verdict"] == "inconclusive":
-            size = needed_size(row["difference"], row["sd_difference"], alpha, margin)
-            advice = (
-                f"about {size} {unit}s would decide" if size else f"more than {LARGEST_SIZE:,} {unit}s would be needed"
-            )
-            row["verdict"] = f"inconclusive (n too small: {advice})"
+        if row["verdict"] != "inconclusive":
+            continue
+        case = (row["difference"], row["sd_difference"], alpha, margin)
+        if size := needed_size(*case, row.get("image_error", 0.0)):
+            advice = f"n too small: about {size} {unit}s would decide"
+        elif needed_size(*case):
+            advice = f"too few test images: more {unit}s would not decide"
+        else:
+            advice = f"n too small: more than {LARGEST_SIZE:,} {unit}s would be needed"
+        row["verdict"] = f"inconclusive ({advice})"
     return family
 
 

@@ -90,8 +90,9 @@ def _describe_executions(config: Config) -> str:
 def _describe_statistics(config: Config) -> str:
     settings = config.statistics
     return (
-        "accuracies are compared by paired t tests over runs with the same seed, and the logarithms of speeds by "
-        f"paired t tests over rounds. The confidence level is {format_percent(settings.confidence)}. Accuracies that "
+        "accuracies are compared over runs with the same seed, by t tests for which the seeds and the test images are "
+        "samples, and the logarithms of speeds by paired t tests over rounds. "
+        f"The confidence level is {format_percent(settings.confidence)}. Accuracies that "
         f"are shown to differ by less than {format_share(settings.equivalence_margin)}, and speeds that are shown to "
         f"differ by less than {format_percent(settings.speed_margin)}, count as equivalent."
     )

@@ -30,6 +30,15 @@ def load_predictions(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
         return arrays["classes"], arrays["probabilities"]
 
 
+def find_hits(classes: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Whether each image was classified correctly, bool (n,), by the accuracy of which this is the mean.
+
+    classes: as `load_predictions` returns them. labels: int (n,).
+    """
+    correct = classes == labels[:, None]
+    return {"test_accuracy": correct[:, 0], "test_top5_accuracy": correct.any(axis=1)}
+
+
 def count_confusions(labels: np.ndarray, predicted: np.ndarray, pairs: int) -> list[tuple[int, int, int, float]]:
     """The `pairs` most frequent mistakes: true class, predicted class, images, and share of the true class's images.
 

@@ -3,14 +3,16 @@
 import math
 from dataclasses import dataclass
 
+from vitbench.analysis.power import power_of_equivalence
 from vitbench.config.schema import Config
-from vitbench.formatting import format_duration
+from vitbench.formatting import format_count, format_duration, format_share
 from vitbench.results.jobs import find_control
 from vitbench.results.paths import Results
 from vitbench.system.files import read_json
 
 # The report's environment, in which this runs, has no Keras, so these cannot be imported from vitbench.measure.
 LEAST_REPETITIONS = 3  # of a warm-up
+TYPICAL_SPREAD = 0.005  # standard deviation of the accuracy over seeds, 0–1
 BREAKDOWN_BLOCKS = 10  # of training in the first round: nine of the compared loops, and one that warms them up
 
 
@@ -37,6 +39,8 @@ def run(config: Config, results: Results) -> None:
     samples = [read_json(results.sample(model, backend)) for model, backend in config.model_backends()]
     devices = {sample["device"]["name"] or "the CPU" for sample in samples}
     print_table(config, [estimate_cost(config, sample) for sample in samples], devices)
+    for line in describe_power(config):
+        print(line)
 
 
 def list_missing_samples(config: Config, results: Results) -> list[tuple[str, str]]:
@@ -107,6 +111,23 @@ def _step_seconds(sample: dict, batch_size: int) -> float:
 def _block_seconds(config: Config, step: float) -> float:
     bounds = config.throughput
     return max(step, min(max(bounds.steps_per_block * step, bounds.block_seconds), bounds.longest_block_seconds))
+
+
+def describe_power(config: Config) -> list[str]:
+    """What the configured seeds can show about accuracies: one sentence; none if there is nothing to compare."""
+    if len(config.backends) < 2:
+        return []
+    seeds, settings = len(config.seeds), config.statistics
+    if seeds < 2:
+        return ["One seed gives no verdict on whether accuracies differ between backends."]
+    # The difference between two independent runs scatters by √2 times as much as one run.
+    spread, alpha = math.sqrt(2) * TYPICAL_SPREAD, 1 - settings.confidence
+    powers = {n: power_of_equivalence(n, 0.0, spread, alpha, settings.equivalence_margin) for n in (seeds, 2 * seeds)}
+    return [
+        f"If accuracies scatter by {format_share(TYPICAL_SPREAD)} over seeds, {format_count(seeds, 'seed')} show with "
+        f"a probability of {powers[seeds]:.2f} that two equally accurate backends differ by less than "
+        f"{format_share(settings.equivalence_margin)}; {2 * seeds} seeds with {powers[2 * seeds]:.2f}."
+    ]
 
 
 def print_table(config: Config, estimates: list[Estimate], devices: set[str]) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from vitbench.analysis.load import load_hits
 from vitbench.analysis.speeds import add_utilisation, compare_controls, summarize_rounds
 from vitbench.analysis.statistics import compare_backends, summarize_accuracies
 from vitbench.config.schema import Config
@@ -45,8 +46,9 @@ def build_tables(config: Config, results: Results) -> dict[str, pd.DataFrame]:
     rounds = _build_rounds(config, results, sort_measurements(config, measurements))
     throughput = add_utilisation(summarize_rounds(rounds, config.statistics))
     failed_parity = _find_failed_parity(parity, runs, throughput)
-    comparisons = compare_backends(runs, rounds, config.statistics)
-    summaries = summarize_accuracies(runs, config.statistics)
+    hits = load_hits(results.root, runs)
+    comparisons = compare_backends(runs, rounds, config.statistics, hits)
+    summaries = summarize_accuracies(runs, config.statistics, hits)
     tables = {
         "runs": runs,
         "epochs": _add_parity_passed(_build_epochs(config, results, run_jobs), failed_parity),

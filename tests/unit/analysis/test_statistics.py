@@ -144,6 +144,46 @@ def test_only_completed_runs_with_the_same_seed_are_paired():
     assert summaries.set_index("backend")["n"].to_dict() == {"jax": 2, "torch": 1}
 
 
+def make_runs(seeds: dict[str, list[int]]) -> pd.DataFrame:
+    """Completed runs of each backend; every accuracy is 0.5."""
+    keys = {"experiment": "e", "model": "vit", "execution": "tuned", "precision": "float32", "status": "completed"}
+    keys |= {"test_accuracy": 0.5, "test_top5_accuracy": 0.5}
+    return pd.DataFrame([keys | {"backend": name, "seed": seed} for name, values in seeds.items() for seed in values])
+
+
+def make_hits(runs: pd.DataFrame, images: int) -> dict:
+    """Half of the images of each run are correct, a random half."""
+    random = np.random.default_rng(4)
+    half = np.repeat([True, False], images // 2)
+    keys = runs[["model", "backend", "execution", "precision", "seed"]].itertuples(index=False, name=None)
+    return {key: dict.fromkeys(("test_accuracy", "test_top5_accuracy"), random.permutation(half)) for key in keys}
+
+
+def test_the_interval_of_a_difference_includes_the_error_of_the_test_images():
+    runs = make_runs({"jax": [0, 1], "torch": [0, 1]})
+    (without, _), (row, _) = (
+        compare_backends(runs, NO_ROUNDS, SETTINGS, hits).to_dict("records") for hits in (None, make_hits(runs, 1000))
+    )
+    assert (without["ci_low"], without["ci_high"], without["verdict"]) == (0, 0, "equivalent")
+    assert without["test"] == "paired t over seeds"
+    assert row["test"] == "paired t over seeds and test images" and row["difference"] == 0
+    assert -0.06 < row["ci_low"] < -0.02 and row["ci_high"] == pytest.approx(-row["ci_low"])
+    assert row["verdict"] == "inconclusive (too few test images: more seeds would not decide)"
+
+
+def test_the_interval_of_a_mean_includes_the_error_of_the_test_images():
+    runs = make_runs({"jax": [0, 1, 2]})
+    row = summarize_accuracies(runs, SETTINGS, make_hits(runs, 1000)).to_dict("records")[0]
+    assert (row["mean"], row["sd"]) == (0.5, 0) and 0.46 < row["ci_low"] < 0.49
+
+
+def test_without_the_predictions_of_every_seed_the_seeds_alone_are_compared():
+    runs = make_runs({"jax": [0, 1], "torch": [0, 1]})
+    hits = make_hits(runs, 100)
+    del hits["vit", "torch", "tuned", "float32", 1]
+    assert set(compare_backends(runs, NO_ROUNDS, SETTINGS, hits)["test"]) == {"paired t over seeds"}
+
+
 def test_only_speeds_of_the_same_phase_and_batch_size_are_compared():
     speeds = [
         ("jax", "train", 64, 100),

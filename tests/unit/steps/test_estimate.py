@@ -1,11 +1,22 @@
+import re
+
+import numpy as np
 import pytest
+from scipy import stats
 
 from vitbench.config.schema import Config
 from vitbench.formatting import format_duration
 from vitbench.measure import timing
 from vitbench.measure.breakdown import COMPARED_BLOCKS
 from vitbench.results.paths import Results
-from vitbench.steps.estimate import BREAKDOWN_BLOCKS, LEAST_REPETITIONS, estimate_cost, list_missing_samples, run
+from vitbench.steps.estimate import (
+    BREAKDOWN_BLOCKS,
+    LEAST_REPETITIONS,
+    describe_power,
+    estimate_cost,
+    list_missing_samples,
+    run,
+)
 from vitbench.system.files import write_json
 
 CONFIG = Config.model_validate(
@@ -99,8 +110,18 @@ def test_the_table_has_each_backend_and_the_total(tmp_path, capsys):
     assert f"About {format_duration(total)} in total" in output
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(40.4, "40 s"), (720, "12 min"), (12_600, "3.5 h"), (181_440, "2.1 days")]
-)
-def test_a_duration_has_the_unit_that_a_person_would_choose(seconds, words):
-    assert format_duration(seconds) == words
+def test_the_power_of_the_configured_seeds_is_that_of_simulated_experiments():
+    (sentence,) = describe_power(CONFIG.model_copy(update={"seeds": [0, 1, 2]}))
+    powers = [float(number) for number in re.findall(r"0\.\d\d(?!\d)", sentence)]
+    random, alpha, margin = np.random.default_rng(0), 0.05, CONFIG.statistics.equivalence_margin
+    for seeds, power in zip((3, 6), powers[-2:], strict=True):
+        differences = np.subtract(*random.normal(0.6, 0.005, (2, 20_000, seeds)))
+        error = differences.std(axis=1, ddof=1) / np.sqrt(seeds)
+        is_shown = np.abs(differences.mean(axis=1)) + stats.t.isf(alpha, seeds - 1) * error < margin
+        assert power == pytest.approx(is_shown.mean(), abs=0.015)
+    assert "3 seeds show with a probability of 0.29" in sentence
+
+
+def test_one_seed_and_one_backend_have_no_power():
+    assert "no verdict" in describe_power(CONFIG.model_copy(update={"seeds": [0]}))[0]
+    assert describe_power(CONFIG.model_copy(update={"backends": ["jax"]})) == []

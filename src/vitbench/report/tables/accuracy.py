@@ -127,8 +127,8 @@ def comparisons_table(comparisons: pd.DataFrame, config: Config) -> Html:
     caption = (
         "Pairs of backends, paired by seed. n is the number of seeds that both completed; one seed gives no verdict. "
         "Different: the difference is shown not to be zero. Equivalent: it is shown to be smaller than "
-        f"{format_share(config.statistics.equivalence_margin)}. p-values are those of the paired t test and of the two "
-        "one-sided tests, after Holm's correction."
+        f"{format_share(config.statistics.equivalence_margin)}. p-values are those of the t test over seeds and test "
+        "images and of the two one-sided tests, after Holm's correction."
     )
     numbers = ("n", "Difference", interval, "p different", "p equivalent")
     return condensed_table(rows, caption, "comparisons", numbers)

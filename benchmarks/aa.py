@@ -1,0 +1,85 @@
+"""Tests the verdicts on equal processes: python benchmarks/aa.py [results/aa]
+
+Reads tables/rounds of an experiment with many rounds; see aa.yaml. Every process of a backend measures the same thing,
+so each verdict "different" between two of them is false. Prints, for each backend and phase, how far equal processes
+are apart, and for experiments of 3 and of 5 rounds:
+
+- paired: two configurations of one experiment. Rounds 1 and 2 are the two measurements of a first round, 3 and 4 of a
+  second one, and so on.
+- unpaired: two experiments, as `vitbench compare` compares them. Rounds 1 to 5 are one, and 6 to 10 the other.
+- found: the smallest true ratio of speeds that the paired comparison calls different in 8 of 10 cases, from random
+  selections of the pairs, one side of which is made faster.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+import numpy as np
+import pandas as pd
+
+from vitbench.analysis.speeds import examine_log_ratios
+from vitbench.analysis.verdicts import examine_samples
+from vitbench.config.report import Statistics
+
+SETTINGS = Statistics()
+ALPHA = 1 - SETTINGS.confidence
+SIZES = (3, 5)  # rounds of an experiment
+SELECTIONS = 400
+RATIOS = np.arange(1.01, 2.0, 0.01)
+
+
+def is_different(row: dict) -> bool:
+    return row["p_value"] < ALPHA
+
+
+def compare_disjoint(speeds: np.ndarray, size: int) -> tuple[list[bool], list[bool]]:
+    """Whether equals were called different, by paired and by unpaired comparisons of `size` rounds each."""
+    starts = range(0, len(speeds) - 2 * size + 1, 2 * size)
+    groups = [np.log(speeds[start : start + 2 * size]) for start in starts]
+    margin = np.log1p(SETTINGS.speed_margin)
+    paired = [is_different(examine_log_ratios(logs[::2] - logs[1::2], SETTINGS)) for logs in groups]
+    unpaired = [is_different(examine_samples(logs[:size], logs[size:], margin, SETTINGS.confidence)) for logs in groups]
+    return paired, unpaired
+
+
+def find_smallest_difference(speeds: np.ndarray, size: int, random: np.random.Generator) -> float | None:
+    """The smallest of `RATIOS` that is found in 8 of 10 random selections of `size` pairs; None if none is."""
+    pairs = np.log(speeds[: len(speeds) // 2 * 2]).reshape(-1, 2)
+    differences = pairs[:, 0] - pairs[:, 1]
+    selections = [random.choice(differences, size, replace=False) for _ in range(SELECTIONS)]
+    signs = random.choice([-1, 1], (SELECTIONS, size))  # which of two equal processes comes first is arbitrary
+    for ratio in RATIOS:
+        rows = [
+            examine_log_ratios(s * sign + np.log(ratio), SETTINGS) for s, sign in zip(selections, signs, strict=True)
+        ]
+        if np.mean([is_different(row) and row["difference"] > 0 for row in rows]) >= 0.8:
+            return float(ratio)
+    return None
+
+
+def main(root: str = "results/aa") -> None:
+    rounds = pd.read_parquet(Path(root, "tables", "rounds.parquet"))
+    rounds = rounds[(rounds["status"] == "completed") & ~rounds["control"].astype(bool)].sort_values("round")
+    random, totals = np.random.default_rng(0), {}
+    print("| backend | phase | n | sd over processes | largest ÷ smallest | found with 3 rounds | with 5 |")
+    print("|---|---|---|---|---|---|---|")
+    for (backend, phase), group in rounds.groupby(["backend", "phase"], sort=False):
+        speeds = group["images_per_second"].to_numpy(float)
+        found = [find_smallest_difference(speeds, size, random) for size in SIZES]
+        cells = " | ".join("–" if ratio is None else f"{ratio:.2f}" for ratio in found)
+        spread = np.log(speeds).std(ddof=1)
+        print(f"| {backend} | {phase} | {len(speeds)} | {spread:.1%} | {speeds.max() / speeds.min():.2f} | {cells} |")
+        for size in SIZES:
+            for kind, verdicts in zip(("paired", "unpaired"), compare_disjoint(speeds, size), strict=True):
+                totals.setdefault((kind, size), []).extend(verdicts)
+    print("\n| comparison of equals | rounds | called different | of |\n|---|---|---|---|")
+    for (kind, size), verdicts in totals.items():
+        print(f"| {kind} | {size} | {sum(verdicts)} | {len(verdicts)} |")
+    disturbed = rounds["disturbed"].astype("boolean").sum()
+    print(f"\n{len(rounds)} measurements, {disturbed} of them disturbed even when repeated.")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
