@@ -9,7 +9,7 @@ from vitbench.parity.augmentation import Draws
 
 @dataclass(frozen=True)
 class ModelOutputs:
-    """Logits float32 (images, classes) of each model variant, and of a copy built from the config of its classifier.
+    """Logits float32 (images, classes) of each model variant, and of copies built from the config of its classifier.
 
     trainable_weights: the number of trainable weights of the full-size ViT.
     """

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from helpers.backend_processes import BACKENDS
+from helpers.backend_processes import BACKENDS, VARIABLES, BackendProcesses
 from integration.augmentation_cases import COMPARED, PIXELS
 from integration.results import AugmentedImages
 from vitbench.parity.augmentation import Draws, apply_draws
 
 EXECUTIONS = ("published", "compiled", "sampler", "outside", "native")
 CASES = [(b, e) for b in BACKENDS for e in EXECUTIONS if (b, e) != ("tensorflow", "native")]
+WORKER = "integration.workers.augmentation:augment"
 ANGLE, ZOOM = 0.02 * 2 * np.pi, 0.2
 # The least p-value that passes. The draws are the same in every run of the tests. If a backend changes its generator,
 # one of about 100 tests fails by chance with a probability of 1 in 20.
@@ -21,8 +22,13 @@ AugmentedByBackend = dict[str, dict[str, AugmentedImages]]
 
 @pytest.fixture(scope="module")
 def images(backend_processes) -> AugmentedByBackend:
-    """The augmented images by backend and execution."""
-    return backend_processes.call_each("integration.workers.augmentation:augment")
+    """The augmented images by backend and execution.
+
+    On JAX much is computed here, so XLA has to optimise more than in other tests; that takes a process of its own.
+    """
+    others = backend_processes.call_each(WORKER, backends=[backend for backend in BACKENDS if backend != "jax"])
+    with BackendProcesses({"XLA_FLAGS": f"{VARIABLES['XLA_FLAGS']} --xla_backend_optimization_level=1"}) as processes:
+        return others | {"jax": processes.call("jax", WORKER)}
 
 
 def to_unit_interval(draws: Draws) -> dict[str, np.ndarray]:

@@ -1,4 +1,10 @@
+import os
+
 import pytest
+
+from helpers.backend_processes import VARIABLES
+
+os.environ.update(VARIABLES)  # before the first test uses JAX
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from vitbench.results.jobs import CONTROL, list_measurements, list_runs
 from vitbench.results.paths import Results
 from vitbench.results.schema import COLUMNS, FIGURES
 from vitbench.system.files import atomic_write
-from vitbench.system.fingerprint import fingerprint, source_files
+from vitbench.system.fingerprint import fingerprint, notebook_imports, source_files
 from vitbench.system.gpus import has_gpu
 
 try:

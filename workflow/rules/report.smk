@@ -1,14 +1,7 @@
 # tables, report: from the results of all jobs to one HTML file.
 
-REPORT_SOURCES = source_files(
-    "vitbench.steps.report",
-    "vitbench.report.methods",
-    "vitbench.report.summary",
-    "vitbench.report.tables.accuracy",
-    "vitbench.report.tables.parity",
-    "vitbench.report.tables.predictions",
-    "vitbench.report.tables.speed",
-)
+NOTEBOOK = Path(workflow.basedir, "reports", "benchmark.ipynb")
+REPORT_SOURCES = source_files("vitbench.steps.report", *notebook_imports(NOTEBOOK))
 REPORT_TEMPLATE = sorted(str(path) for path in Path(workflow.basedir, "reports", "template").iterdir())
 
 
@@ -48,7 +41,7 @@ rule report:
         config=f"{RESULTS}/config.json",
         manifest=f"{RESULTS}/data/manifest.json",
         tables=expand(f"{RESULTS}/tables/{{name}}.parquet", name=TABLES),
-        notebook=str(Path(workflow.basedir, "reports", "benchmark.ipynb")),
+        notebook=str(NOTEBOOK),
         template=REPORT_TEMPLATE,
         source=REPORT_SOURCES,
     output:

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import importlib.util
+import json
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -34,6 +35,13 @@ def fingerprint(*modules: str, source: Path = SOURCE) -> str:
 def source_files(*modules: str, source: Path = SOURCE) -> list[str]:
     """The files of `modules` and of all modules of vitbench and of the working folder that they import."""
     return [str(find_module(module, source)) for module in sorted(_import_closure(modules, source))]
+
+
+def notebook_imports(notebook: Path) -> set[str]:
+    """What the code cells of a notebook import: names of modules, or of objects in modules."""
+    cells = json.loads(notebook.read_text())["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return _parse_module(notebook.stem, False, code)[1]
 
 
 def find_module(name: str, source: Path = SOURCE) -> Path | None:

@@ -21,11 +21,11 @@ def save_weights(folder: Path) -> ModelOutputs:
         parts = build_variant(variant)
         for variable in drawn_variables(parts):
             variable.assign(variants.draw_weight(variable.path, tuple(variable.shape)))
-        logits[variant] = compute_logits(parts)
-        if variant in variants.VITS:
+        logits[variant] = compute_logits(assemble_published(parts))
+        if variant in variants.COMBINATIONS:
             copy = keras.Model.from_config(parts.classifier.get_config())
             copy.set_weights(parts.classifier.get_weights())
-            logits_of_copy[variant] = compute_logits(replace(parts, classifier=copy))
+            logits_of_copy[variant] = compute_logits(assemble_published(replace(parts, classifier=copy)))
         if variant in variants.SAVED:
             parts.classifier.save_weights(weights_file(folder, current_backend().name, variant))
         if variant == variants.FULL_SIZE:
@@ -39,13 +39,13 @@ def load_weights(folder: Path, writers: list[str]) -> dict[tuple[str, str], Load
     loaded = {}
     for variant in variants.SAVED:
         parts = build_variant(variant)
-        variables = drawn_variables(parts)
+        model, variables = assemble_published(parts), drawn_variables(parts)
         expected = [variants.draw_weight(variable.path, tuple(variable.shape)) for variable in variables]
         for writer in writers:
             parts.classifier.load_weights(weights_file(folder, writer, variant))
             values = [keras.ops.convert_to_numpy(variable) for variable in variables]
             exact = all(np.array_equal(a, b) for a, b in zip(values, expected, strict=True))
-            loaded[writer, variant] = LoadedWeights(compute_logits(parts), exact)
+            loaded[writer, variant] = LoadedWeights(compute_logits(model), exact)
     return loaded
 
 
@@ -62,6 +62,9 @@ def drawn_variables(parts: ModelParts) -> list[keras.Variable]:
     return [variable for variable in parts.classifier.weights if "seed_generator" not in variable.path]
 
 
-def compute_logits(parts: ModelParts) -> np.ndarray:
-    model = assemble(parts, PUBLISHED, keras.optimizers.SGD())
+def assemble_published(parts: ModelParts) -> keras.Model:
+    return assemble(parts, PUBLISHED, keras.optimizers.SGD())
+
+
+def compute_logits(model: keras.Model) -> np.ndarray:
     return np.asarray(model.predict_on_batch(variants.make_images()), np.float32)

@@ -28,6 +28,7 @@ def test_starting_a_backend_after_keras_was_imported_on_another_is_an_error(monk
 def test_a_backend_that_computes_with_other_threads_than_it_may_use_is_an_error(monkeypatch):
     cores = len(usable_cores())
     monkeypatch.setattr(JaxBackend, "threads", lambda self: cores + 1)
+    monkeypatch.setattr(JaxBackend, "configure", lambda self: None)  # it would count compilations from now on
     monkeypatch.setattr("vitbench.backends.process._started", [])
     with pytest.raises(RuntimeError, match=f"jax computes with {cores + 1} threads, but this process may use {cores} "):
         start_backend("jax", "float32", "cpu")

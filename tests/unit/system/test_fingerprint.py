@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vitbench.system.fingerprint import EXCLUDED, SOURCE, fingerprint, source_files
+from vitbench.system.fingerprint import EXCLUDED, SOURCE, fingerprint, notebook_imports, source_files
 
 MEASURING_STEPS = ("data", "init", "sample", "tune", "parity", "train", "throughput")
 
@@ -175,3 +175,10 @@ def test_every_version_of_python_computes_the_same_fingerprint():
         assert completed.returncode == 0, completed.stderr
         digests.add(completed.stdout)
     assert len(digests) == 1
+
+
+def test_the_sources_of_the_report_include_what_its_notebook_imports():
+    imported = source_files(*notebook_imports(SOURCE.parent / "reports" / "benchmark.ipynb"))
+    files = {Path(file).relative_to(SOURCE / "vitbench").as_posix() for file in imported}
+    assert {"report/figures/bars.py", "report/tables/speed.py", "report/html.py", "analysis/load.py"} <= files
+    assert not {file for file in files if file.startswith("steps/")}
