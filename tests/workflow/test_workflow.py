@@ -251,7 +251,7 @@ def test_the_command_compare_compares_two_experiments(project, results):
     completed = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
     assert completed.returncode == 0, completed.stderr
     page = (project / "comparison.html").read_text()
-    assert "other compared with tiny" in page and "0 settings of the config" in page
+    assert "other compared with tiny" in page and "Config, hardware and software are the same" in page
     shutil.rmtree(other)
 
 

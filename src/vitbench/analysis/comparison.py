@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from vitbench.analysis.load import LoadedResults, RecordedEnvironment, flatten, load_hits, load_results
+from vitbench.analysis.sampling import sample_experiments
 from vitbench.analysis.selection import is_comparable
 from vitbench.analysis.speeds import LEAST_ROUNDS, add_ratio
 from vitbench.analysis.statistics import METRICS, compare_unpaired, stack_hits
-from vitbench.analysis.verdicts import add_verdicts, examine_samples
+from vitbench.analysis.verdicts import add_verdicts, examine_sampled_mean
 from vitbench.config.report import Statistics
 from vitbench.results.schema import CONFIGURATION_KEYS, MEASUREMENT_KEYS
 from vitbench.system.logs import UserError
@@ -87,20 +88,35 @@ def compare_accuracies(a: LoadedResults, b: LoadedResults, settings: Statistics)
 def compare_speeds(a: LoadedResults, b: LoadedResults, settings: Statistics) -> pd.DataFrame:
     """A row per measurement of both: the speeds, b ÷ a with its interval over rounds, and a verdict.
 
-    The rounds of two experiments are not paired. The rows of one phase are a family.
+    The rounds of two experiments are not paired. Experiments of the same thing differ, too. Their standard deviation
+    cannot be estimated from two of them, so it is taken to be that between processes: the one within experiments, over
+    all configurations of the phase. The rows of one phase are a family.
     """
     first, second = (_group(_comparable_rounds(r), MEASUREMENT_KEYS, "images_per_second") for r in (a, b))
     margin, rows = np.log1p(settings.speed_margin), []
     for phase in ("train", "infer"):
         family = []
-        for keys in (keys for keys in first if keys in second and keys[-2] == phase):
-            logs_a, logs_b = np.log(first[keys]), np.log(second[keys])
-            row = dict(zip(MEASUREMENT_KEYS, keys, strict=True))
+        common = [keys for keys in first if keys in second and keys[-2] == phase]
+        logs = {keys: (np.log(first[keys]), np.log(second[keys])) for keys in common}
+        deviation = _pool_deviations([values for pair in logs.values() for values in pair])
+        for keys, (logs_a, logs_b) in logs.items():
+            row = dict(zip(MEASUREMENT_KEYS, keys, strict=True)) | {"n": min(len(logs_a), len(logs_b))}
             row |= {"speed_a": np.exp(logs_a.mean()), "speed_b": np.exp(logs_b.mean())}
-            family.append(row | add_ratio(examine_samples(logs_b, logs_a, margin, settings.confidence)))
+            row |= {"difference": logs_b.mean() - logs_a.mean()}
+            if row["n"] > 1:
+                sample = sample_experiments(logs_b, logs_a, deviation)
+                row |= examine_sampled_mean(sample, row["n"], margin, settings.confidence)
+            family.append(add_ratio(row))
         rows += add_verdicts(family, settings.confidence, "round", LEAST_ROUNDS)
     columns = [*MEASUREMENT_KEYS, "n", "speed_a", "speed_b", "ratio", "ratio_ci_low", "ratio_ci_high", "verdict"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _pool_deviations(samples: list[np.ndarray]) -> float:
+    """The standard deviation within samples of equal variance, float64 (n,) each; 0 without one of two values."""
+    samples = [values for values in samples if len(values) > 1]
+    degrees = sum(len(values) - 1 for values in samples)
+    return float(np.sqrt(sum(((values - values.mean()) ** 2).sum() for values in samples) / max(1, degrees)))
 
 
 def list_unmatched(a: LoadedResults, b: LoadedResults) -> list[set[Configuration]]:

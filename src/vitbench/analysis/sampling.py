@@ -1,9 +1,7 @@
-"""The sampling error of accuracies: over seeds, and over the test images, which are a sample too.
+"""Means with two sources of error: accuracies over seeds and test images, speeds over rounds and experiments.
 
-The same images are classified with every seed, as the same cases are read by every reader of a diagnostic study. The
-variance is split accordingly (Hillis 2007, Statistics in Medicine 26, 596–619, with seeds as readers and images as
-cases). The seeds are few, so their part has a t quantile of its own: pooled degrees of freedom would make the tests of
-two seeds wrong twice as often as their level says.
+Few seeds or rounds are a source whose variance is uncertain, so it has a t quantile of its own. With degrees of freedom
+that are pooled over both sources, tests of two seeds would be wrong twice as often as their level says.
 """
 
 import math
@@ -15,16 +13,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class SampledMean:
-    """A mean over seeds and test images.
+    """A mean with its standard errors, which are independent.
 
-    seed_error, degrees: the standard error from the seeds and its degrees of freedom. image_error: the standard error
-    from the test images alone, which further seeds do not reduce. The two are independent.
+    error, degrees: from few seeds or rounds, and its degrees of freedom. other_error: from test images or experiments.
+    More seeds or rounds do not reduce it, and it is taken as known.
     """
 
     mean: float
-    seed_error: float
+    error: float
     degrees: float
-    image_error: float
+    other_error: float
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """The interval of the mean."""
@@ -43,15 +41,14 @@ class SampledMean:
         """The distance between the mean and the bound of a one-sided interval that misses with probability `p`."""
         from scipy import special
 
-        over_seeds = -special.stdtrit(self.degrees, p) * self.seed_error
-        return math.hypot(over_seeds, special.ndtri(p) * self.image_error)
+        return math.hypot(special.stdtrit(self.degrees, p) * self.error, special.ndtri(p) * self.other_error)
 
     def _tail(self, distance: float) -> float:
         """The probability for which `_reach` is `distance`."""
         from scipy.optimize import brentq
 
-        if distance < 0:
-            return 1 - self._tail(-distance)
+        if distance <= 0:
+            return 1 - self._tail(-distance) if distance else 0.5
         smallest = 1e-12
         if self._reach(smallest) <= distance:
             return smallest
@@ -59,7 +56,12 @@ class SampledMean:
 
 
 def sample_mean(values: np.ndarray) -> SampledMean:
-    """The mean of `values`, float (seeds, images), such as the differences of two backends. Seeds: at least two."""
+    """The mean of `values`, float (seeds, images), such as the differences of two backends. Seeds: at least two.
+
+    The same images are classified with every seed, as the same cases are read by every reader of a diagnostic study.
+    The variance is split accordingly (Hillis 2007, Statistics in Medicine 26, 596–619: seeds are readers, images are
+    cases).
+    """
     return _combine(values.mean(), [values], [values.mean(axis=0)])
 
 
@@ -71,6 +73,17 @@ def sample_difference(a: np.ndarray, b: np.ndarray, same_images: bool) -> Sample
     over_seeds = a.mean(axis=0), b.mean(axis=0)
     by_image = [over_seeds[0] - over_seeds[1]] if same_images else list(over_seeds)
     return _combine(a.mean() - b.mean(), [a, b], by_image)
+
+
+def sample_experiments(a: np.ndarray, b: np.ndarray, deviation: float) -> SampledMean:
+    """mean(a) − mean(b) of log speeds in the rounds of two experiments: a float (n_a,), b (n_b,), at least two each.
+
+    deviation: the standard deviation of an experiment's mean over experiments of the same thing.
+    """
+    variances = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    spread = variances[0] ** 2 / (len(a) - 1) + variances[1] ** 2 / (len(b) - 1)
+    degrees = sum(variances) ** 2 / spread if spread > 0 else len(a) + len(b) - 2  # Welch's
+    return SampledMean(float(a.mean() - b.mean()), math.sqrt(sum(variances)), float(degrees), math.sqrt(2) * deviation)
 
 
 def _combine(mean: float, groups: Sequence[np.ndarray], by_image: Sequence[np.ndarray]) -> SampledMean:

@@ -116,7 +116,8 @@ def compare_paired(
         return row | {"test": "paired t over seeds"} | over_seeds
     sample = sample_mean(hits_a - hits_b)
     tests = examine_sampled_mean(sample, len(a), settings.equivalence_margin, settings.confidence)
-    return row | {"test": "paired t over seeds and test images"} | over_seeds | tests
+    row |= {"test": "paired t over seeds and test images", "image_error": sample.other_error}
+    return row | over_seeds | tests
 
 
 def compare_unpaired(

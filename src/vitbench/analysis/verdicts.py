@@ -32,8 +32,8 @@ def examine_pairs(differences: np.ndarray, margin: float, confidence: float) -> 
 
 
 def examine_sampled_mean(sample: SampledMean, n: int, margin: float, confidence: float) -> dict:
-    """As `examine_pairs`, for a difference whose error was estimated over seeds and test images. n: seeds."""
-    row = {"n": n, "difference": sample.mean, "image_error": sample.image_error}
+    """As `examine_pairs`, for a difference whose error has two sources. n: seeds or rounds."""
+    row = {"n": n, "difference": sample.mean}
     return row | _test_columns(*sample.interval(confidence), sample.p_value(), sample.p_equivalence(margin))
 
 

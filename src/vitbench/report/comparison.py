@@ -40,9 +40,12 @@ def summarize_comparison(
     return [
         _summarize_main_speeds(names, speeds, config),
         *_count_speed_verdicts(speeds),
+        *_describe_resolution(speeds),
         _summarize_accuracies(names, accuracies, same_images, config),
         f"{format_count(settings, 'setting')} of the config and {format_count(properties, 'recorded value')} of "
-        "hardware or software differ.",
+        "hardware or software differ."
+        if settings or properties
+        else "Config, hardware and software are the same, as far as they are recorded.",
     ]
 
 
@@ -104,6 +107,17 @@ def _count_speed_verdicts(speeds: pd.DataFrame) -> list[str]:
     counts["undecided"] = len(speeds) - sum(counts.values())
     parts = join_words([f"{n} {verdict}" for verdict, n in counts.items() if n])
     return [f"Of {format_count(len(speeds), 'measurement')} in both experiments: {parts}."]
+
+
+def _describe_resolution(speeds: pd.DataFrame) -> list[str]:
+    """By how much the speeds of two experiments of the same thing may differ; empty without intervals."""
+    reach = (speeds["ratio_ci_high"] / speeds["ratio"] - 1).astype(float).groupby(speeds["phase"]).median()
+    values = [f"{format_percent(reach[phase])} in {name}" for phase, name in PHASES.items() if reach.get(phase, 0) > 0]
+    if not values:
+        return []
+    return [
+        f"Two experiments of the same thing may differ by about {join_words(values)}, by their scatter over rounds."
+    ]
 
 
 def _summarize_accuracies(names: Names, accuracies: pd.DataFrame, same_images: bool, config: Config) -> str:
@@ -168,8 +182,8 @@ def speeds_table(speeds: pd.DataFrame, names: Names, config: Config) -> Html:
         for row in speeds.itertuples()
     ]
     caption = (
-        f"Speeds, geometric means over rounds, and their ratio, {names[1]} ÷ {names[0]}, with intervals from Welch's t "
-        "test. The intervals do not cover the variation between days."
+        f"Speeds, geometric means over rounds, and their ratio, {names[1]} ÷ {names[0]}, with intervals that "
+        "include the scatter of whole experiments."
     )
     return condensed_table(rows, caption, "speeds", ("Batch size", first, second, "Ratio", interval))
 

@@ -37,11 +37,11 @@ def source_files(*modules: str, source: Path = SOURCE) -> list[str]:
     return [str(find_module(module, source)) for module in sorted(_import_closure(modules, source))]
 
 
-def notebook_imports(notebook: Path) -> set[str]:
+def notebook_imports(notebook: Path) -> list[str]:
     """What the code cells of a notebook import: names of modules, or of objects in modules."""
     cells = json.loads(notebook.read_text())["cells"]
     code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    return _parse_module(notebook.stem, False, code)[1]
+    return sorted(_parse_module(notebook.stem, False, code)[1])
 
 
 def find_module(name: str, source: Path = SOURCE) -> Path | None:

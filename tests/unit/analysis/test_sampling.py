@@ -1,10 +1,10 @@
-"""Accuracies are means over seeds and over test images, and both are samples."""
+"""Accuracies are means over seeds and test images, speeds over rounds and experiments, and all of these are samples."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from vitbench.analysis.sampling import SampledMean, sample_difference, sample_mean
+from vitbench.analysis.sampling import SampledMean, sample_difference, sample_experiments, sample_mean
 
 IMAGES, SIMULATIONS = 400, 600
 
@@ -54,14 +54,14 @@ def test_seeds_with_equal_differences_leave_the_error_of_the_test_images():
     sample = sample_mean(differences)
     low, high = sample.interval(0.95)
     own_error = differences.mean(axis=0).std(ddof=1) / np.sqrt(images)
-    assert sample.seed_error == 0
+    assert sample.error == 0
     assert high - low >= 2 * 1.95 * own_error
     assert sample.p_value() > 0.01 and sample.p_equivalence(0.01) > 0.05
 
 
 def test_predictions_that_are_all_equal_still_have_the_error_of_one_image():
     sample = sample_mean(np.zeros((3, 20)))
-    assert sample.image_error == pytest.approx(1 / 20)
+    assert sample.other_error == pytest.approx(1 / 20)
     assert sample.p_value() == pytest.approx(1) and sample.p_equivalence(0.01) > 0.05
     assert sample_mean(np.zeros((3, 10_000))).p_equivalence(0.01) < 1e-6
 
@@ -85,9 +85,26 @@ def test_interval_and_p_value_agree():
     assert sample.p_equivalence(abs(sample.mean)) == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("rounds", [3, 5])
+@pytest.mark.parametrize("between", [0.0, 0.5, 1.0])
+def test_two_experiments_of_the_same_thing_differ_significantly_at_most_once_in_twenty(rounds, between):
+    random = np.random.default_rng(rounds)
+    different = 0
+    for _ in range(SIMULATIONS):
+        means = random.normal(0, between * 0.05, (2, 1))  # of the experiments, relative to the scatter within
+        a, b = random.normal(means, 0.05, (2, rounds))
+        different += excludes_zero(sample_experiments(a, b, deviation=0.05))
+    assert different / SIMULATIONS <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / SIMULATIONS)
+
+
+def test_equal_rounds_have_no_error_and_no_difference():
+    sample = sample_experiments(np.ones(3), np.ones(3), deviation=0.0)
+    assert sample.p_value() == 1 and sample.p_equivalence(0.05) < 1e-6
+
+
 def test_different_test_images_are_not_paired():
     random = np.random.default_rng(3)
     hits = draw_hits(random, 3, 0.0, 0.1)
     paired = sample_difference(*hits, same_images=True)
     unpaired = sample_difference(hits[0], hits[1][:, : IMAGES // 2], same_images=False)
-    assert unpaired.image_error > 1.5 * paired.image_error
+    assert unpaired.other_error > 1.5 * paired.other_error

@@ -53,12 +53,14 @@ def edit_runs(root, edit) -> None:
 
 
 def test_equal_experiments_differ_in_nothing(a):
-    main_speeds, all_speeds, accuracies, others = compare(a, a)
+    main_speeds, all_speeds, resolution, accuracies, others = compare(a, a)
     everywhere = "equally fast on jax, torch and tensorflow"
     assert main_speeds == f"In b, compared with a, training of vit is {everywhere}; inference is {everywhere}."
     assert all_speeds == "Of 20 measurements in both experiments: 20 equally fast."
+    assert resolution.startswith("Two experiments of the same thing may differ by about ")
+    assert "% in training and " in resolution
     assert accuracies == "For 4 configurations in both, no difference in test accuracy was detected."
-    assert others.startswith("0 settings of the config and 0 recorded values")
+    assert others == "Config, hardware and software are the same, as far as they are recorded."
 
 
 def test_only_a_detected_difference_of_speed_is_stated(a, tmp_path):
