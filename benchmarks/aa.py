@@ -18,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
+from vitbench.analysis.sampling import sample_experiments
 from vitbench.analysis.speeds import examine_log_ratios
-from vitbench.analysis.verdicts import examine_samples
 from vitbench.config.report import Statistics
 
 SETTINGS = Statistics()
@@ -30,31 +31,27 @@ SELECTIONS = 400
 RATIOS = np.arange(1.01, 2.0, 0.01)
 
 
-def is_different(row: dict) -> bool:
-    return row["p_value"] < ALPHA
-
-
 def compare_disjoint(speeds: np.ndarray, size: int) -> tuple[list[bool], list[bool]]:
     """Whether equals were called different, by paired and by unpaired comparisons of `size` rounds each."""
     starts = range(0, len(speeds) - 2 * size + 1, 2 * size)
     groups = [np.log(speeds[start : start + 2 * size]) for start in starts]
-    margin = np.log1p(SETTINGS.speed_margin)
-    paired = [is_different(examine_log_ratios(logs[::2] - logs[1::2], SETTINGS)) for logs in groups]
-    unpaired = [is_different(examine_samples(logs[:size], logs[size:], margin, SETTINGS.confidence)) for logs in groups]
+    paired = [examine_log_ratios(logs[::2] - logs[1::2], SETTINGS)["p_value"] < ALPHA for logs in groups]
+    unpaired = []
+    for logs in groups:
+        halves = logs[:size], logs[size:]
+        deviation = np.sqrt(np.mean([half.var(ddof=1) for half in halves]))
+        unpaired.append(sample_experiments(*halves, deviation).p_value() < ALPHA)
     return paired, unpaired
 
 
 def find_smallest_difference(speeds: np.ndarray, size: int, random: np.random.Generator) -> float | None:
     """The smallest of `RATIOS` that is found in 8 of 10 random selections of `size` pairs; None if none is."""
     pairs = np.log(speeds[: len(speeds) // 2 * 2]).reshape(-1, 2)
-    differences = pairs[:, 0] - pairs[:, 1]
-    selections = [random.choice(differences, size, replace=False) for _ in range(SELECTIONS)]
-    signs = random.choice([-1, 1], (SELECTIONS, size))  # which of two equal processes comes first is arbitrary
+    selections = np.stack([random.choice(pairs[:, 0] - pairs[:, 1], size, replace=False) for _ in range(SELECTIONS)])
+    selections *= random.choice([-1, 1], (SELECTIONS, size))  # which of two equal processes comes first is arbitrary
     for ratio in RATIOS:
-        rows = [
-            examine_log_ratios(s * sign + np.log(ratio), SETTINGS) for s, sign in zip(selections, signs, strict=True)
-        ]
-        if np.mean([is_different(row) and row["difference"] > 0 for row in rows]) >= 0.8:
+        test = stats.ttest_1samp(selections + np.log(ratio), 0.0, axis=1)
+        if np.mean((test.pvalue < ALPHA) & (test.statistic > 0)) >= 0.8:
             return float(ratio)
     return None
 
