@@ -34,6 +34,7 @@ CONFIG: dict[str, Any] = {
         "warmup_steps": 2,
         "block_seconds": 0.1,
         "steps_per_block": 2,
+        "native_compiled": False,
         "disturbance_limit": None,  # other tests run meanwhile
     },
     "training": {"epochs": EPOCHS, "batch_size": 32, "schedule": {"name": "cosine"}},

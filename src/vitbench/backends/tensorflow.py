@@ -11,6 +11,7 @@ class TensorflowBackend(Backend):
     name = keras_name = package = "tensorflow"
     distributions = ("tensorflow", "tensorflow-cpu", "tensorflow_cpu")
     colour, marker = "#009e73", "^"
+    has_native_vit = True
     memory_errors = ("resource_exhausted", "resourceexhaustederror", "dst tensor is not initialized")
 
     def set_threads(self, threads: int) -> None:

@@ -54,7 +54,9 @@ class Throughput(Section):
         default=1800, gt=0, description="Longest time for one phase of one round at one batch size."
     )
     native_compiled: bool = Field(
-        default=True, description="Whether torch.compile compiles the native step; on a CPU that takes minutes."
+        default=True,
+        description="Whether torch.compile compiles the native step on PyTorch, which takes minutes on a CPU, and "
+        "XLA that on TensorFlow with a GPU.",
     )
     blocks: int = Field(
         default=5,

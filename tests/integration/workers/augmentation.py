@@ -55,6 +55,12 @@ def augment_natively(backend: str) -> np.ndarray:
         torch.manual_seed(0)
         augmented = torch_vit.augment(torch.from_numpy(images).permute(0, 3, 1, 2), parameters)
         return augmented.permute(0, 2, 3, 1).numpy()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        from vitbench.models.native import tensorflow_vit
+
+        return tensorflow_vit.augment(tf.constant(images), parameters).numpy()
     import jax
 
     from vitbench.models.native import jax_vit

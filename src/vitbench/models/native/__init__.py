@@ -1,1 +1,1 @@
-"""The Vision Transformer without Keras, once in plain JAX and once in plain PyTorch."""
+"""The Vision Transformer without Keras, in plain JAX, plain PyTorch and plain TensorFlow."""

@@ -16,6 +16,7 @@ from vitbench.config.models import ViT
 NATIVE_VITS = {  # of each backend whose class sets has_native_vit → module:class
     "jax": "vitbench.models.native.jax_vit:JaxViT",
     "torch": "vitbench.models.native.torch_vit:TorchViT",
+    "tensorflow": "vitbench.models.native.tensorflow_vit:TensorflowViT",
 }
 
 Weights = dict[str, np.ndarray]  # by the path of the weight in the Keras model
@@ -28,7 +29,7 @@ class Settings:
     learning_rate, weight_decay, epsilon: of AdamW as Keras defines it. Each step takes learning_rate · weight_decay off
         every weight, relative to the weight.
     precision: float32, tf32 or mixed_bfloat16.
-    compiled: whether torch.compile compiles the step. JAX always compiles it.
+    compiled: whether torch.compile, or XLA on TensorFlow with a GPU, compiles the step. JAX always compiles it.
     """
 
     learning_rate: float
