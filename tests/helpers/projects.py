@@ -62,7 +62,7 @@ def run_snakemake(
         command = ["bash", "-c", f"ulimit -d {data_kilobytes}; exec {shlex.join(command)}"]
     environment = {name: value for name, value in os.environ.items() if name not in REMOVED_VARIABLES}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment["XLA_FLAGS"] = VARIABLES["XLA_FLAGS"]
+    environment |= VARIABLES
     completed = subprocess.run(
         command, cwd=project, env=environment | variables, capture_output=True, text=True, timeout=900
     )

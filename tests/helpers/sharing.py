@@ -1,5 +1,7 @@
 """What one process makes for all processes of pytest-xdist."""
 
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,3 +23,17 @@ def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
             make(folder)
             finished.write_text(str(folder))
     return Path(finished.read_text())
+
+
+def share_compiled_functions() -> None:
+    """Makes JAX keep what it compiles in a folder for all tests of a session, because many compile the same."""
+    global _compiled
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:  # workers of pytest-xdist inherit it
+        return
+    _compiled = tempfile.TemporaryDirectory(prefix="compiled-", ignore_cleanup_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+_compiled: tempfile.TemporaryDirectory | None = None  # removed at exit

@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from helpers.backend_processes import BackendProcesses
-from helpers.sharing import make_once
+from helpers.sharing import make_once, share_compiled_functions
 from helpers.small_experiment import prepare_experiment
+
+share_compiled_functions()
 
 
 @pytest.fixture(scope="session")

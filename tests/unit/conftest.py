@@ -3,7 +3,9 @@ import os
 import pytest
 
 from helpers.backend_processes import VARIABLES
+from helpers.sharing import share_compiled_functions
 
+share_compiled_functions()
 os.environ.update(VARIABLES)  # before the first test uses JAX
 
 

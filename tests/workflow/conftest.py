@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from helpers.projects import prepare_project
-from helpers.sharing import make_once
+from helpers.sharing import make_once, share_compiled_functions
+
+share_compiled_functions()
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def test_an_experiment_does_not_differ_from_itself(a):
     assert list_unmatched(first, second) == list_excluded(first, second) == [set(), set()]
     assert have_same_test_images(first, second)
     speeds = compare_speeds(first, second, SETTINGS)
-    assert len(speeds) == 20 and speeds["verdict"].eq("equivalent").all()
+    assert len(speeds) == 22 and speeds["verdict"].eq("equivalent").all()
     assert not compare_accuracies(first, second, SETTINGS)["verdict"].eq("different").any()
 
 

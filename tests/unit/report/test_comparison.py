@@ -56,7 +56,7 @@ def test_equal_experiments_differ_in_nothing(a):
     main_speeds, all_speeds, resolution, accuracies, others = compare(a, a)
     everywhere = "equally fast on jax, torch and tensorflow"
     assert main_speeds == f"In b, compared with a, training of vit is {everywhere}; inference is {everywhere}."
-    assert all_speeds == "Of 20 measurements in both experiments: 20 equally fast."
+    assert all_speeds == "Of 22 measurements in both experiments: 22 equally fast."
     assert resolution.startswith("Two experiments of the same thing may differ by about ")
     assert "% in training and " in resolution
     assert accuracies == "For 4 configurations in both, no difference in test accuracy was detected."
@@ -70,7 +70,7 @@ def test_only_a_detected_difference_of_speed_is_stated(a, tmp_path):
     assert (
         "training of vit is 2.0 × as fast on torch and equally fast on jax and tensorflow; inference is" in main_speeds
     )
-    assert all_speeds == "Of 20 measurements in both experiments: 6 faster and 14 equally fast."
+    assert all_speeds == "Of 22 measurements in both experiments: 6 faster and 16 equally fast."
 
 
 def test_a_detected_difference_of_accuracy_is_stated_with_its_interval(a, b):

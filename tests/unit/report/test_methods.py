@@ -48,12 +48,12 @@ def test_the_method_states_the_margins_of_equivalence():
 def test_failed_and_missing_parity_comparisons_are_named():
     config = fake_results.make_config()
     parity = fake_results.make_tables(config)["parity"]
-    assert summarize_parity(parity, config).startswith("All 10 comparisons passed; the largest difference uses ")
+    assert summarize_parity(parity, config).startswith("All 11 comparisons passed; the largest difference uses ")
     assert summarize_parity(parity.head(1), config).startswith("The only comparison passed")
     parity.loc[(parity["backend"] == "torch").idxmax(), "passed"] = False
-    assert summarize_parity(parity, config) == "1 of 10 comparisons failed: vit on torch."
+    assert summarize_parity(parity, config) == "1 of 11 comparisons failed: vit on torch."
     without_torch = summarize_parity(parity[parity["backend"] != "torch"], config)
-    assert without_torch.startswith("All 7") and without_torch.endswith("Not compared: vit on torch.")
+    assert without_torch.startswith("All 8") and without_torch.endswith("Not compared: vit on torch.")
     assert summarize_parity(parity.head(0), config) == "Nothing was compared, because the parity step wrote no result."
 
 
