@@ -16,7 +16,7 @@ SMALL = {
     "patch_size": 6,
     "projection_dim": 16,
     "num_heads": 2,
-    "layers": 1,
+    "layers": 2,
     "block_units": [32, 16],
     "head_units": [24, 20],
 }

@@ -15,7 +15,7 @@ from vitbench.system.files import read_json
 
 @pytest.fixture(scope="module")
 def rows(backend_processes, tmp_path_factory) -> pd.DataFrame:
-    return run_gate_trials(backend_processes, tmp_path_factory.mktemp("gate"), SMALL | {"layers": 2})
+    return run_gate_trials(backend_processes, tmp_path_factory.mktemp("gate"), SMALL)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

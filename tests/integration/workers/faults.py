@@ -55,7 +55,7 @@ def double_weight_decay(optimizer):
 
 def make_deterministic_except_one_dropout(parts):
     parts = make_deterministic(parts)
-    parts.classifier.get_layer("block0_mlp_dropout0").rate = 0.1
+    parts.classifier.get_layer("block1_mlp_dropout0").rate = 0.1
     return parts
 
 

@@ -22,7 +22,7 @@ def save_weights(folder: Path) -> ModelOutputs:
         for variable in drawn_variables(parts):
             variable.assign(variants.draw_weight(variable.path, tuple(variable.shape)))
         logits[variant] = compute_logits(assemble_published(parts))
-        if variant in variants.COMBINATIONS:
+        if variant in variants.VITS:
             copy = keras.Model.from_config(parts.classifier.get_config())
             copy.set_weights(parts.classifier.get_weights())
             logits_of_copy[variant] = compute_logits(assemble_published(replace(parts, classifier=copy)))

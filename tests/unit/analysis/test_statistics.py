@@ -25,7 +25,7 @@ MARGIN = SETTINGS.equivalence_margin
 NO_RUNS = pd.DataFrame(columns=RUN_COLUMNS)
 NO_ROUNDS = pd.DataFrame(columns=COLUMNS["rounds"])
 ACCURACIES = np.array([0.50, 0.52, 0.51, 0.53, 0.49])
-SIMULATIONS, SEEDS, DEVIATION = 4000, 5, 0.008
+SIMULATIONS, SEEDS, DEVIATION = 10_000, 5, 0.008
 
 
 def verdict(a: np.ndarray, b: np.ndarray) -> str:
@@ -230,7 +230,7 @@ def test_the_power_of_both_tests_is_as_predicted():
 
 def test_the_recommended_number_of_seeds_decides():
     needed = needed_size(0.006, DEVIATION, 0.05, SETTINGS.equivalence_margin)
-    drawn = np.random.default_rng(3).normal(0.006, DEVIATION, (1500, needed))
+    drawn = np.random.default_rng(3).normal(0.006, DEVIATION, (4000, needed))
     families = [judge([compare_paired(d, np.zeros(needed), SETTINGS)]) for d in drawn]
     assert share_with(families, "inconclusive") < 0.23
     assert needed_size(MARGIN, 100 * DEVIATION, 0.05, SETTINGS.equivalence_margin) is None

@@ -32,6 +32,10 @@ def test_speeds_are_relative_to_those_of_the_native_model(tables):
     assert shares["jax", "published"].startswith("60")
     assert shares["jax", "tuned"].startswith("100")
     assert shares["jax", "native"] == "–"
+    throughput = tables["throughput"]
+    without = throughput[(throughput["backend"] != "tensorflow") | (throughput["execution"] != "native")]
+    rows = read_rows(speed.throughput_table(without))
+    assert {r["Share of native"] for r in rows if (r["Model"], r["Backend"]) == ("vit", "tensorflow")} == {"–"}
     row = read_rows(table)[0]
     assert (row["Images/s"], row["Median step, ms"], row["95th percentile, ms"]) == ("740", "86.4", "95.1")
 
