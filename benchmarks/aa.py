@@ -1,14 +1,14 @@
 """Tests the verdicts on equal processes: python benchmarks/aa.py [results/aa]
 
-Reads tables/rounds of an experiment with many rounds; see aa.yaml. Every process of a backend measures the same thing,
-so each verdict "different" between two of them is false. Prints, for each backend and phase, how far equal processes
-are apart, and for experiments of 3 and of 5 rounds:
+Reads tables/rounds of an experiment with many rounds; see aa.yaml. All processes of a backend run the same measurement,
+so each verdict "different" between two of them is false. Prints, for each backend and phase, how much equal processes
+differ, and for experiments of 3 and of 5 rounds:
 
 - paired: two configurations of one experiment. Rounds 1 and 2 are the two measurements of a first round, 3 and 4 of a
   second one, and so on.
 - unpaired: two experiments, as `vitbench compare` compares them. Rounds 1 to 5 are one, and 6 to 10 the other.
-- found: the smallest true ratio of speeds that the paired comparison calls different in 8 of 10 cases, from random
-  selections of the pairs, one side of which is made faster.
+- detectable ratio: the smallest true ratio of speeds for which the paired comparison shows a difference in 8 of 10
+  cases, from random selections of the pairs, one side of which is made faster.
 """
 
 import sys
@@ -44,8 +44,8 @@ def compare_disjoint(speeds: np.ndarray, size: int) -> tuple[list[bool], list[bo
     return paired, unpaired
 
 
-def find_smallest_difference(speeds: np.ndarray, size: int, random: np.random.Generator) -> float | None:
-    """The smallest of `RATIOS` that is found in 8 of 10 random selections of `size` pairs; None if none is."""
+def detectable_ratio(speeds: np.ndarray, size: int, random: np.random.Generator) -> float | None:
+    """The smallest of `RATIOS` that 8 of 10 selections of `size` pairs show to differ from 1; None without one."""
     pairs = np.log(speeds[: len(speeds) // 2 * 2]).reshape(-1, 2)
     selections = np.stack([random.choice(pairs[:, 0] - pairs[:, 1], size, replace=False) for _ in range(SELECTIONS)])
     selections *= random.choice([-1, 1], (SELECTIONS, size))  # which of two equal processes comes first is arbitrary
@@ -60,12 +60,12 @@ def main(root: str = "results/aa") -> None:
     rounds = pd.read_parquet(Path(root, "tables", "rounds.parquet"))
     rounds = rounds[(rounds["status"] == "completed") & ~rounds["control"].astype(bool)].sort_values("round")
     random, totals = np.random.default_rng(0), {}
-    print("| backend | phase | n | sd over processes | largest ÷ smallest | found with 3 rounds | with 5 |")
+    print("| backend | phase | n | sd over processes | largest ÷ smallest | detectable, 3 rounds | 5 rounds |")
     print("|---|---|---|---|---|---|---|")
     for (backend, phase), group in rounds.groupby(["backend", "phase"], sort=False):
         speeds = group["images_per_second"].to_numpy(float)
-        found = [find_smallest_difference(speeds, size, random) for size in SIZES]
-        cells = " | ".join("–" if ratio is None else f"{ratio:.2f}" for ratio in found)
+        ratios = [detectable_ratio(speeds, size, random) for size in SIZES]
+        cells = " | ".join("–" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
         spread = np.log(speeds).std(ddof=1)
         print(f"| {backend} | {phase} | {len(speeds)} | {spread:.1%} | {speeds.max() / speeds.min():.2f} | {cells} |")
         for size in SIZES:

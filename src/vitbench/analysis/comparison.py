@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vitbench.analysis.load import LoadedResults, RecordedEnvironment, flatten, load_hits, load_results
-from vitbench.analysis.sampling import sample_experiments
+from vitbench.analysis.sampling import sample_difference, sample_experiments
 from vitbench.analysis.selection import is_comparable
 from vitbench.analysis.speeds import LEAST_ROUNDS, add_ratio
 from vitbench.analysis.statistics import METRICS, compare_unpaired, stack_hits
@@ -77,8 +77,10 @@ def compare_accuracies(a: LoadedResults, b: LoadedResults, settings: Statistics)
             row |= {"mean_a": first[keys].mean(), "mean_b": second[keys].mean()}
             by_image_a = stack_hits(hits_a, keys, seeds_a[keys], metric)
             by_image_b = stack_hits(hits_b, keys, seeds_b[keys], metric)
-            tests = compare_unpaired(second[keys], first[keys], settings, by_image_b, by_image_a, same_images)
-            family.append(row | tests)
+            sample = None
+            if by_image_a is not None and by_image_b is not None:
+                sample = sample_difference(by_image_b, by_image_a, same_images)
+            family.append(row | compare_unpaired(second[keys], first[keys], settings, sample))
         rows += add_verdicts(family, settings.confidence, "run")
     columns = ["n_a", "n_b", "mean_a", "mean_b", "difference", "ci_low", "ci_high", "p_value", "p_value_adjusted"]
     columns = [*CONFIGURATION_KEYS, "metric", *columns, "p_equivalence", "p_equivalence_adjusted", "verdict"]
@@ -88,9 +90,9 @@ def compare_accuracies(a: LoadedResults, b: LoadedResults, settings: Statistics)
 def compare_speeds(a: LoadedResults, b: LoadedResults, settings: Statistics) -> pd.DataFrame:
     """A row per measurement of both: the speeds, b ÷ a with its interval over rounds, and a verdict.
 
-    The rounds of two experiments are not paired. Experiments of the same thing differ, too. Their standard deviation
-    cannot be estimated from two of them, so it is taken to be that between processes: the one within experiments, over
-    all configurations of the phase. The rows of one phase are a family.
+    The rounds of two experiments are not paired. Repeated experiments scatter as well. Two of them do not show by how
+    much, so their standard deviation is taken to be that between processes within an experiment, pooled over all
+    configurations of the phase. The rows of one phase are a family.
     """
     first, second = (_group(_comparable_rounds(r), MEASUREMENT_KEYS, "images_per_second") for r in (a, b))
     margin, rows = np.log1p(settings.speed_margin), []

@@ -78,7 +78,7 @@ def sample_difference(a: np.ndarray, b: np.ndarray, same_images: bool) -> Sample
 def sample_experiments(a: np.ndarray, b: np.ndarray, deviation: float) -> SampledMean:
     """mean(a) − mean(b) of log speeds in the rounds of two experiments: a float (n_a,), b (n_b,), at least two each.
 
-    deviation: the standard deviation of an experiment's mean over experiments of the same thing.
+    deviation: the standard deviation of the mean over repetitions of the whole experiment.
     """
     variances = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
     spread = variances[0] ** 2 / (len(a) - 1) + variances[1] ** 2 / (len(b) - 1)

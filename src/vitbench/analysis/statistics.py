@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vitbench.analysis.load import Hits
-from vitbench.analysis.sampling import sample_difference, sample_mean
+from vitbench.analysis.sampling import SampledMean, sample_mean
 from vitbench.analysis.speeds import GROUP_KEYS, compare_backend_speeds
 from vitbench.analysis.verdicts import (
     add_needed_sizes,
@@ -46,8 +46,8 @@ def _compare_backend_accuracies(runs: pd.DataFrame, settings: Statistics, hits: 
                 row = dict(zip(GROUP_KEYS, names, strict=True)) | {"metric": metric, "backend_a": a, "backend_b": b}
                 keys = [(names[1], backend, *names[2:]) for backend in (a, b)]
                 hits_a, hits_b = (stack_hits(hits, key, pair.index, metric) for key in keys)
-                accuracies = pair[a].to_numpy(), pair[b].to_numpy()
-                family.append(row | compare_paired(*accuracies, settings, hits_a, hits_b))
+                sample = None if hits_a is None or hits_b is None else sample_mean(hits_a - hits_b)
+                family.append(row | compare_paired(pair[a].to_numpy(), pair[b].to_numpy(), settings, sample))
         add_verdicts(family, settings.confidence, "seed")
         rows += add_needed_sizes(family, settings.confidence, "seed", settings.equivalence_margin)
     return rows
@@ -98,43 +98,22 @@ def summarize(values: np.ndarray, confidence: float) -> dict:
     return row | {"sd": values.std(ddof=1), "ci_low": low, "ci_high": high}
 
 
-def compare_paired(
-    a: np.ndarray,
-    b: np.ndarray,
-    settings: Statistics,
-    hits_a: np.ndarray | None = None,
-    hits_b: np.ndarray | None = None,
-) -> dict:
+def compare_paired(a: np.ndarray, b: np.ndarray, settings: Statistics, sample: SampledMean | None = None) -> dict:
     """The mean of a − b over paired seeds, with its tests; see `examine_pairs`.
 
-    a, b: accuracies 0–1, float64 (n,), of the same seeds in the same order. hits_a, hits_b: float64 (n, images), whose
-    means over images they are. With these, the error includes that of the test images.
+    a, b: accuracies 0–1, float64 (n,), of the same seeds in the same order. sample: the same mean over seeds and test
+    images, whose error then counts.
     """
     row = {"mean_a": a.mean() if len(a) else None, "mean_b": b.mean() if len(b) else None}
-    over_seeds = examine_pairs(a - b, settings.equivalence_margin, settings.confidence)
-    if hits_a is None or hits_b is None:
-        return row | {"test": "paired t over seeds"} | over_seeds
-    sample = sample_mean(hits_a - hits_b)
-    tests = examine_sampled_mean(sample, len(a), settings.equivalence_margin, settings.confidence)
+    row |= {"test": "paired t over seeds"} | examine_pairs(a - b, settings.equivalence_margin, settings.confidence)
+    if sample is None:
+        return row
     row |= {"test": "paired t over seeds and test images", "image_error": sample.other_error}
-    return row | over_seeds | tests
+    return row | examine_sampled_mean(sample, len(a), settings.equivalence_margin, settings.confidence)
 
 
-def compare_unpaired(
-    a: np.ndarray,
-    b: np.ndarray,
-    settings: Statistics,
-    hits_a: np.ndarray | None = None,
-    hits_b: np.ndarray | None = None,
-    same_images: bool = True,
-) -> dict:
-    """As `compare_paired`, for seeds that are not paired: a float64 (n_a,), b (n_b,).
-
-    same_images: whether the hits are of the same test images.
-    """
-    margin, confidence = settings.equivalence_margin, settings.confidence
-    over_seeds = examine_samples(a, b, margin, confidence)
-    if hits_a is None or hits_b is None:
-        return over_seeds
-    sample = sample_difference(hits_a, hits_b, same_images)
-    return over_seeds | examine_sampled_mean(sample, over_seeds["n"], margin, confidence)
+def compare_unpaired(a: np.ndarray, b: np.ndarray, settings: Statistics, sample: SampledMean | None = None) -> dict:
+    """As `compare_paired`, for seeds that are not paired: a float64 (n_a,), b (n_b,)."""
+    if sample is None:
+        return examine_samples(a, b, settings.equivalence_margin, settings.confidence)
+    return examine_sampled_mean(sample, min(len(a), len(b)), settings.equivalence_margin, settings.confidence)

@@ -110,14 +110,12 @@ def _count_speed_verdicts(speeds: pd.DataFrame) -> list[str]:
 
 
 def _describe_resolution(speeds: pd.DataFrame) -> list[str]:
-    """By how much the speeds of two experiments of the same thing may differ; empty without intervals."""
+    """By how much the speeds of two runs of one experiment may differ by chance; empty without intervals."""
     reach = (speeds["ratio_ci_high"] / speeds["ratio"] - 1).astype(float).groupby(speeds["phase"]).median()
     values = [f"{format_percent(reach[phase])} in {name}" for phase, name in PHASES.items() if reach.get(phase, 0) > 0]
     if not values:
         return []
-    return [
-        f"Two experiments of the same thing may differ by about {join_words(values)}, by their scatter over rounds."
-    ]
+    return [f"Judging by the scatter over rounds, two runs of one experiment may differ by {join_words(values)}."]
 
 
 def _summarize_accuracies(names: Names, accuracies: pd.DataFrame, same_images: bool, config: Config) -> str:

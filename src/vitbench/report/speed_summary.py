@@ -195,10 +195,9 @@ def describe_disturbances(rounds: pd.DataFrame) -> list[str]:
     disturbed = completed[completed["disturbed"].astype("boolean").fillna(False)]
     if disturbed.empty:
         return []
-    share = format_percent((disturbed["other_cpu_share"] + disturbed["steal_share"]).max())
     return [
-        f"Warning: {len(disturbed):,} of {format_count(len(completed), 'measurement')} of speed were disturbed even "
-        f"when repeated: other processes and the hypervisor took up to {share} of their cores' time."
+        f"Warning: {len(disturbed):,} of {format_count(len(completed), 'measurement')} of speed were disturbed by other "
+        "activity on the machine even when repeated; the table rounds says by what."
     ]
 
 

@@ -130,6 +130,7 @@ def _cpu_mhz() -> float | None:
     """The mean clock of all cores now; None where the system does not say."""
     import psutil
 
+    # psutil raises these where it has no such function, or where the system lacks the files or counters that it reads.
     with contextlib.suppress(AttributeError, NotImplementedError, OSError):
         frequency = psutil.cpu_freq()
         return frequency.current if frequency else None

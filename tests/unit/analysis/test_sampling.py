@@ -87,7 +87,7 @@ def test_interval_and_p_value_agree():
 
 @pytest.mark.parametrize("rounds", [3, 5])
 @pytest.mark.parametrize("between", [0.0, 0.5, 1.0])
-def test_two_experiments_of_the_same_thing_differ_significantly_at_most_once_in_twenty(rounds, between):
+def test_two_runs_of_one_experiment_differ_significantly_at_most_once_in_twenty(rounds, between):
     random = np.random.default_rng(rounds)
     different = 0
     for _ in range(SIMULATIONS):

@@ -57,7 +57,7 @@ def test_equal_experiments_differ_in_nothing(a):
     everywhere = "equally fast on jax, torch and tensorflow"
     assert main_speeds == f"In b, compared with a, training of vit is {everywhere}; inference is {everywhere}."
     assert all_speeds == "Of 22 measurements in both experiments: 22 equally fast."
-    assert resolution.startswith("Two experiments of the same thing may differ by about ")
+    assert resolution.startswith("Judging by the scatter over rounds, two runs of one experiment may differ by ")
     assert "% in training and " in resolution
     assert accuracies == "For 4 configurations in both, no difference in test accuracy was detected."
     assert others == "Config, hardware and software are the same, as far as they are recorded."

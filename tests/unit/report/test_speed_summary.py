@@ -131,8 +131,8 @@ def test_measurements_that_were_disturbed_even_when_repeated_are_warned_about():
     unknown = {"status": "completed"}  # of an earlier version
     assert describe_disturbances(as_table("rounds", [quiet, unknown])) == []
     assert plain(describe_disturbances(as_table("rounds", [quiet, disturbed, unknown]))) == [
-        "Warning: 1 of 3 measurements of speed were disturbed even when repeated: other processes and the hypervisor "
-        "took up to 25 % of their cores' time."
+        "Warning: 1 of 3 measurements of speed were disturbed by other activity on the machine even when repeated; "
+        "the table rounds says by what."
     ]
 
 

@@ -18,8 +18,8 @@ Variables = dict[str, tf.Variable]
 class TensorflowViT:
     """The native model on TensorFlow; see NativeViT in `vitbench.models.native.registry` for its methods.
 
-    On a GPU, XLA compiles the model; the augmentation stays outside, because XLA lacks its operation. On a CPU, the
-    kernels of TensorFlow are faster than what XLA compiles.
+    On a GPU, XLA compiles the model; the augmentation stays outside, because XLA lacks its operation. On a CPU, XLA
+    compiles nothing, as in the published plan. Whether it would be faster there was not measured.
     """
 
     def __init__(self, p: ViT, normalization: dict, weights: Weights, settings: Settings):
