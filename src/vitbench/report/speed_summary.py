@@ -196,8 +196,8 @@ def describe_disturbances(rounds: pd.DataFrame) -> list[str]:
     if disturbed.empty:
         return []
     return [
-        f"Warning: {len(disturbed):,} of {format_count(len(completed), 'measurement')} of speed were disturbed by other "
-        "activity on the machine even when repeated; the table rounds says by what."
+        f"Warning: {len(disturbed):,} of {format_count(len(completed), 'measurement')} of speed were disturbed by "
+        "other activity on the machine even when repeated; the table rounds says by what."
     ]
 
 
