@@ -151,7 +151,9 @@ _COMPARISON = [
     Column("mean_b", "float", "Mean of backend_b.", "of the metric"),
     Column("difference", "float", "Mean of a − b over shared seeds; null for speeds.", "0–1"),
     Column("sd_difference", "float", "Sample standard deviation of a − b.", "0–1"),
-    Column("image_error", "float", "Standard error of the difference due to the test images alone.", "0–1"),
+    Column(
+        "image_error", "float", "Its error from the test images, beyond what the scatter over seeds contains.", "0–1"
+    ),
     Column("ci_low", "float", "Lower bound of the interval of the difference.", "0–1"),
     Column("ci_high", "float", "Upper bound of that interval.", "0–1"),
     Column("test", "text", "Statistical method."),
