@@ -58,7 +58,7 @@ class FakeBackend(Backend):
     def matmul_precision(self):
         return "exact"
 
-    def candidate_plans(self, augmented):
+    def candidate_plans(self, augmented, on_gpu):
         return [Plan(jit_compile=True), Plan(jit_compile=False)]
 
     def plan_variations(self, augmented):

@@ -37,7 +37,7 @@ CONFIG: dict[str, Any] = {
         "native_compiled": False,
         "disturbance_limit": None,  # other tests run meanwhile
     },
-    "training": {"epochs": EPOCHS, "batch_size": 32, "schedule": {"name": "cosine"}},
+    "training": {"epochs": EPOCHS, "batch_size": 32, "schedule": {"name": "cosine"}, "checkpoint_seconds": 0},
 }
 # Plans that `tune` could choose. They differ in what a resumed run has to restore.
 PLANS = {

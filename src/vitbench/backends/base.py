@@ -48,6 +48,9 @@ class Backend(ABC):
     # method of this name.
     fused_affine_transform: Callable[[Any, Any], Any] | None = None
 
+    # A faster `keras.random.uniform` for the draws of `vitbench.execution.affine`, with the same arguments.
+    fused_uniform: Callable[..., Any] | None = None
+
     def __init__(self) -> None:
         self._compiled_names: list[str] = []
 
@@ -153,6 +156,10 @@ class Backend(ABC):
         steps = [step for function, step in STEP_FUNCTIONS.items() if getattr(model, function) is not None]
         return bool(steps) and all(any(step in name for name in self._compiled_names) for step in steps)
 
+    def capture_steps(self, model: "keras.Model") -> None:
+        """Makes the steps of the compiled `model` run as CUDA graphs. Only needed if a plan says so."""
+        raise NotImplementedError(f"{self.name} has no plan with cuda_graph")
+
     # What is reported
 
     def version(self) -> str:
@@ -185,10 +192,10 @@ class Backend(ABC):
     # Plans
 
     @abstractmethod
-    def candidate_plans(self, augmented: bool) -> list[Plan]:
+    def candidate_plans(self, augmented: bool, on_gpu: bool) -> list[Plan]:
         """The plans that `tune` compares first. The likely fastest comes first, so that slower ones are cut short.
 
-        augmented: whether vitbench augments the model's training images.
+        augmented: whether vitbench augments the model's training images. on_gpu: whether the job computes on a GPU.
         """
 
     @abstractmethod

@@ -15,12 +15,14 @@ class Plan:
     input_pipeline: "batches", gathered by NumPy; "arrays", from which tf.data gathers the batches, on TensorFlow; or
         "device", where all images are on the device and batches are gathered there.
     steps_per_execution: the argument of `keras.Model.compile`.
+    cuda_graph: whether each step is captured once and then launched as one CUDA graph. For PyTorch on a GPU.
     """
 
     jit_compile: bool | Literal["auto"]
     augmentation: Literal["layers", "sampler", "outside"] = "layers"
     input_pipeline: Literal["batches", "arrays", "device"] = "batches"
     steps_per_execution: int = 1
+    cuda_graph: bool = False
 
     def as_dict(self) -> dict:
         return asdict(self)

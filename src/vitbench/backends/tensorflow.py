@@ -96,7 +96,7 @@ class TensorflowBackend(Backend):
     def matmul_precision(self) -> str:
         return "tensorfloat32" if self.allows_tf32() else "float32"
 
-    def candidate_plans(self, augmented: bool) -> list[Plan]:
+    def candidate_plans(self, augmented: bool, on_gpu: bool) -> list[Plan]:
         compiled, plain = Plan(jit_compile=True), Plan(jit_compile=False)
         if not augmented:
             return [plain, compiled]

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from typing import Any
 
 from vitbench.backends.base import Backend, join_device_types
@@ -88,12 +89,25 @@ class TorchBackend(Backend):
         return torch.cuda.max_memory_allocated()
 
     def compilations(self) -> int:
-        """How often Dynamo has compiled a frame, recompilations included. It does not name the frames."""
+        """How often Dynamo has compiled a frame, recompilations included, or a step was captured as a CUDA graph."""
+        return self._compiled_frames() + len(self.compiled_names())
+
+    def compiled_names(self) -> list[str]:
+        """The CUDA graphs. Dynamo does not name the frames."""
+        module = sys.modules.get("vitbench.backends.cuda_graph")
+        return module.captured_names() if module else []
+
+    def has_compiled_steps(self, model) -> bool:
+        return self._compiled_frames() > 0
+
+    def _compiled_frames(self) -> int:
         utils = sys.modules.get("torch._dynamo.utils")
         return utils.counters["frames"]["ok"] if utils else 0
 
-    def has_compiled_steps(self, model) -> bool:
-        return self.compilations() > 0
+    def capture_steps(self, model) -> None:
+        from vitbench.backends.cuda_graph import capture_steps
+
+        capture_steps(model)
 
     def allows_tf32(self) -> bool:
         import torch
@@ -110,16 +124,28 @@ class TorchBackend(Backend):
 
         return torch.get_num_threads()
 
-    def candidate_plans(self, augmented: bool) -> list[Plan]:
+    def candidate_plans(self, augmented: bool, on_gpu: bool) -> list[Plan]:
+        """On a GPU, steps that are not captured wait for launches, and torch.compile needs minutes."""
         compiled, plain = Plan(jit_compile=True), Plan(jit_compile=False)
+        graphs = [Plan(jit_compile=False, cuda_graph=True)] if on_gpu else []
         if not augmented:
-            return [plain, compiled]
-        return [Plan(jit_compile=False, augmentation="sampler"), plain, Plan(jit_compile=True, augmentation="sampler")]
+            return [*graphs, plain, compiled]
+        plans = [Plan(jit_compile=False, augmentation="sampler"), plain, Plan(jit_compile=True, augmentation="sampler")]
+        return [*(replace(graph, augmentation="sampler") for graph in graphs), *plans]
 
     def plan_variations(self, augmented: bool) -> list[dict[str, Any]]:
         """On torch, Keras always runs one step per execution, so that is not varied."""
         outside = [{"augmentation": "outside", "input_pipeline": "batches"}] if augmented else []
         return [{"input_pipeline": "device"}, *outside]
+
+    def fused_uniform(self, shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
+        """Draws from PyTorch's own generator. Keras makes a generator per draw, from a seed that it reads off the GPU."""
+        import keras
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        numbers = torch.rand(tuple(shape), device=device) * (maxval - minval) + minval
+        return numbers if dtype is None else keras.ops.cast(numbers, dtype)
 
     def fused_affine_transform(self, images, transform):
         """One call of grid_sample for the whole batch, where Keras runs about fifty operations for each image."""

@@ -185,6 +185,7 @@ class Config(Section):
             chosen["model"] = dump["models"][model]
         if model is not None and "training" in chosen:
             chosen["training"].pop("epochs")
+            chosen["training"].pop("checkpoint_seconds")
             if step != "sample":  # the time of a few steps does not depend on the number of epochs
                 chosen["epochs"] = self.model_epochs(model)
         if step == "throughput":  # a round does not depend on how many others there are

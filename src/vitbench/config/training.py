@@ -54,6 +54,12 @@ class Training(Section):
     )
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
+    checkpoint_seconds: float = Field(
+        default=60,
+        ge=0,
+        description="A checkpoint is written at the end of the first epoch that ends this long after the last one. An "
+        "interrupted run loses at most this time and one epoch. 0: after every epoch.",
+    )
 
     @model_validator(mode="after")
     def _check_warmup(self):

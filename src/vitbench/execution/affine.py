@@ -28,11 +28,13 @@ def use_affine_sampler(copy: keras.layers.Layer, original: keras.layers.Layer) -
 
 
 class _AffineBackend:
-    """The backend object that a Keras layer computes with, except for `image.affine_transform`."""
+    """The backend object that a Keras layer computes with, except for `image.affine_transform` and random numbers."""
 
     def __init__(self, backend: Any):
         self._wrapped = backend  # Keras reads the attribute _backend, so this one must have another name
         self.image = self
+        if fused_uniform := current_backend().fused_uniform:
+            self.random, self.uniform = self, fused_uniform
 
     def __getattr__(self, name: str):
         return getattr(self._wrapped, name)

@@ -44,6 +44,8 @@ def assemble(parts: ModelParts, plan: Plan, optimizer: keras.optimizers.Optimize
         layer.supports_jit = False  # so that the same parts can be assembled again by another plan
     if plan.jit_compile is True and not model.jit_compile:
         raise NotAsPlannedError("the plan says jit_compile=True, but Keras turned it off")
+    if plan.cuda_graph:
+        current_backend().capture_steps(model)
     return model
 
 
@@ -64,4 +66,4 @@ def resolve_plan(plan: Plan, parts: ModelParts) -> Plan:
     """
     jit_compile = bool(assemble(parts, plan, keras.optimizers.SGD()).jit_compile)
     outside = plan.augmentation == "outside" and parts.augmentation
-    return Plan(jit_compile, "outside" if outside else "layers")
+    return Plan(jit_compile, "outside" if outside else "layers", cuda_graph=plan.cuda_graph)

@@ -27,7 +27,8 @@ def run(config: Config, results: Results, model: str, backend: str, import_secon
     images, labels = workload.train
     batch_size = config.training.batch_size
     optimizer = build_optimizer(config.training, config.model_epochs(model), len(images))
-    plan = current_backend().candidate_plans(config.models.is_augmented(model))[0]
+    on_gpu = current_backend().device()["type"] == "gpu"
+    plan = current_backend().candidate_plans(config.models.is_augmented(model), on_gpu)[0]
     network = assemble(workload.parts, plan, optimizer)
     build_seconds = time.perf_counter() - started
     training = Batches(images, labels, batch_size, seed=0, steps=STEPS)

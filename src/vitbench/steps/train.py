@@ -35,7 +35,7 @@ from vitbench.training.optimizers import build_optimizer
 def run(config: Config, results: Results, job: Job, import_seconds: float) -> str:
     """Trains `job` and returns its status, completed or diverged. Raises GatedError if parity failed.
 
-    An interrupted run is resumed after its last finished epoch.
+    An interrupted run is resumed from its last checkpoint.
     """
     warning = check_gate(config, results, job)
     plan = load_plan(results, job)
@@ -90,7 +90,7 @@ def _train(
     log.info("first step took %.2f s; plan %s; audit %s", first_step_seconds, plan, audit_model(model))
     history = RunHistory.begin(checkpoint.resume(model), import_seconds, first_step_seconds)
     bar = ProgressBar(f"train {job}", epochs, "epoch", history.epochs)
-    recorder = RunRecorder(parts.classifier, checkpoint, history, bar)
+    recorder = RunRecorder(parts.classifier, checkpoint, history, bar, config.training.checkpoint_seconds)
     model.fit(
         batches.fit_input(),
         initial_epoch=history.epochs,

@@ -15,6 +15,7 @@ from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
 from vitbench.results.schema import SCHEMA_VERSION
 from vitbench.system.files import write_json
+from vitbench.system.gpus import has_gpu
 from vitbench.system.logs import UserError, notify
 from vitbench.system.subprocesses import run_in_subprocess
 from vitbench.system.times import process_times
@@ -36,7 +37,7 @@ def run(config: Config, results: Results, model: str, backend: str, precision: s
             return {"status": "failed", "error": str(error)}
 
     augmented = config.models.is_augmented(model)
-    plans = get_backend(backend).candidate_plans(augmented)
+    plans = get_backend(backend).candidate_plans(augmented, config.accelerator != "cpu" and has_gpu())
     variations = get_backend(backend).plan_variations(augmented)
     candidates = search_plans(plans, variations, measure, config.tuning.budget_seconds)
     chosen, reason = choose_plan(candidates)

@@ -1,4 +1,4 @@
-"""The checkpoint from which an interrupted run is resumed. It is written at the end of each epoch.
+"""The checkpoint from which an interrupted run is resumed. It is written at the end of an epoch.
 
 It is not an output of its Snakemake rule, because Snakemake deletes the outputs of a job before it repeats the job.
 """

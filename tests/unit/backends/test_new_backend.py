@@ -55,7 +55,7 @@ facts = {
     "reference": config.reference_backend("vit"),
     "data_backend": config.data_backend(),
     "style": backend_style("fake"),
-    "candidates": [plan.as_dict() for plan in get_backend("fake").candidate_plans(augmented=True)],
+    "candidates": [plan.as_dict() for plan in get_backend("fake").candidate_plans(augmented=True, on_gpu=False)],
     "imported_before_the_start": "keras" in sys.modules,
 }
 facts["import_seconds"] = start_backend("fake", "float32", "cpu")

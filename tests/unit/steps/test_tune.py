@@ -22,7 +22,7 @@ def run_tune(tmp_path, monkeypatch, measure) -> dict:
 
 
 def test_the_plan_with_the_least_predicted_time_is_written(tmp_path, monkeypatch):
-    plans = get_backend("torch").candidate_plans(augmented=True)
+    plans = get_backend("torch").candidate_plans(augmented=True, on_gpu=False)
 
     def measure(plan: Plan) -> dict:
         return {"status": "measured", "error": None, "predicted_seconds": 5.0 if plan == plans[1] else 9.0} | SECONDS

@@ -39,7 +39,7 @@ def train(tmp_path):
         model.compile("sgd", loss, metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")])
         history = RunHistory.begin(saved, 0.0, 0.0)
         bar = ProgressBar("train", len(metrics), "epoch", history.epochs)
-        recorder = RunRecorder(model, Checkpoint(tmp_path, {}), history, bar)
+        recorder = RunRecorder(model, Checkpoint(tmp_path, {}), history, bar, checkpoint_seconds=0)
         model.fit(
             FEATURES,
             LABELS,
