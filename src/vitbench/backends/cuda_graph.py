@@ -5,6 +5,7 @@ A graph launches them all at once. It repeats the same work on the same memory, 
 the batch and tensors on the GPU. Every value that a step copies from the host is therefore checked to be constant.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -88,6 +89,8 @@ class CapturedStep:
 
     def _capture(self, batch: list[torch.Tensor]) -> tuple:
         """The graph of a step on a batch of this shape, its inputs, its outputs, and the constants that it reads."""
+        # A step that ran before on another stream, and whose autograd graph still exists, would break the capture.
+        gc.collect()
         inputs = [tensor.to("cuda", copy=True) for tensor in batch]
         constants, stream = HostConstants(), torch.cuda.Stream()
         with self._preserved_state():

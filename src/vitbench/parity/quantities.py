@@ -130,7 +130,7 @@ def run_augmentation(parts: ModelParts, plan: Plan, pixels: np.ndarray) -> np.nd
     logits = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(recorder(images)))
     classifier = keras.Model(images, logits, name="image_recorder")
     recording = replace(parts, input_shape=(*pixels.shape[1:], 3), preprocessing=[], classifier=classifier)
-    model = assemble(recording, plan, keras.optimizers.SGD())
+    model = assemble(recording, plan, keras.optimizers.AdamW())
     model.train_on_batch(coordinate_images(pixels), np.zeros(len(pixels), np.int32))
     return keras.ops.convert_to_numpy(recorder.images)
 
