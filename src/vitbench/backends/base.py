@@ -39,6 +39,9 @@ class Backend(ABC):
     # Environment variables that turn the compiler off; the audit names the ones that are set.
     compiler_switches: ClassVar[tuple[str, ...]] = ()
 
+    # Environment variables that name a folder in which the compiler keeps what it has compiled.
+    compilation_caches: ClassVar[tuple[str, ...]] = ()
+
     # Lower-case parts of the errors that this backend raises when memory runs out, and of those among them that mean
     # the memory of the host. Those of Python, NumPy, C++ and CUDA are known already.
     memory_errors: ClassVar[tuple[str, ...]] = ()

@@ -19,7 +19,7 @@ WARMUP_STEPS = 2  # before a capture; libraries initialise themselves in the fir
 
 
 class NotConstantError(Exception):
-    """A step copied a value from the host to the GPU that differs between steps, so a graph would repeat a wrong one."""
+    """A step copied a value from the host that differs between steps, so a graph would repeat a wrong one."""
 
 
 class HostConstants(TorchFunctionMode):

@@ -15,6 +15,7 @@ class JaxBackend(Backend):
     colour, marker = "#0072b2", "o"
     has_native_vit = True
     compiler_switches = ("JAX_DISABLE_JIT",)
+    compilation_caches = ("JAX_COMPILATION_CACHE_DIR",)
     memory_errors = ("resource_exhausted",)
 
     def set_variables(self, accelerator: str) -> None:

@@ -15,6 +15,7 @@ class TorchBackend(Backend):
     colour, marker = "#d55e00", "s"
     has_native_vit = True
     compiler_switches = ("TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE")
+    compilation_caches = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
     memory_errors = ("outofmemoryerror",)
     host_memory_errors = ("defaultcpuallocator: ",)
 
@@ -139,7 +140,7 @@ class TorchBackend(Backend):
         return [{"input_pipeline": "device"}, *outside]
 
     def fused_uniform(self, shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
-        """Draws from PyTorch's own generator. Keras makes a generator per draw, from a seed that it reads off the GPU."""
+        """Draws from PyTorch's own generator. Keras makes a generator for each draw and reads its seed off the GPU."""
         import keras
         import torch
 

@@ -12,7 +12,10 @@ class Tuning(Section):
     """How long the step tune may search for the fastest plan."""
 
     budget_seconds: float = Field(
-        default=300, gt=0, description="Longest time for all candidate plans of one model, backend and precision."
+        default=900,
+        gt=0,
+        description="Longest time for all candidate plans of one model, backend and precision. Compilers need minutes "
+        "per plan at full size.",
     )
     timed_steps: int = Field(default=10, ge=2, description="Steps per timed block of a candidate.")
 

@@ -24,7 +24,7 @@ def load_plan(results: Results, job: Job) -> Plan:
 def search_plans(
     plans: list[Plan],
     changes: list[dict],
-    measure: Callable[[Plan, float], dict],
+    measure: Callable[[Plan, float, float | None], dict],
     budget_seconds: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[dict]:
@@ -34,8 +34,10 @@ def search_plans(
     measured, and the outcome of `measure`.
 
     plans, changes: in the order in which they are tried; a change is a dict of fields of Plan.
-    measure: takes a plan and a limit in seconds. The limit is the predicted time of the whole training with the best
-        plan so far, since a candidate that takes longer cannot win, or what is left of the budget.
+    measure: takes a plan, a limit in seconds and the step time of the best plan so far. The limit is the predicted time
+        of the whole training with the best plan so far, since a candidate that takes longer cannot win, or what is left
+        of the budget. Plans that differ only in their input pipeline share what they compile, so the startup of the
+        first of them counts for all.
     """
     candidates, deadline = [], clock() + budget_seconds
 
@@ -45,10 +47,12 @@ def search_plans(
         if best and (reason := prune_reason(plan, best)):
             outcome = {"status": "pruned", "error": reason}
         elif seconds_left > 0:
-            outcome = measure(plan, min(best_seconds, seconds_left))
+            outcome = measure(plan, min(best_seconds, seconds_left), best and best["step_seconds"])
         else:
             outcome = {"status": "abandoned"}
-        if outcome["status"] == "abandoned":
+        if outcome["status"] == "measured":
+            outcome = _count_first_startup(outcome, plan, candidates)
+        if outcome["status"] == "abandoned" and "error" not in outcome:
             beaten = f"after {best_seconds:.1f} s, because the best candidate would have finished by then"
             over_budget = f"because the budget of {budget_seconds:g} s was spent"
             outcome["error"] = beaten if best_seconds < seconds_left else over_budget
@@ -61,6 +65,15 @@ def search_plans(
         if best := best_candidate(candidates):
             try_plan(replace(Plan(**best["plan"]), **change))
     return candidates
+
+
+def _count_first_startup(outcome: dict, plan: Plan, candidates: list[dict]) -> dict:
+    """`outcome` with the longest startup of the measured plans that run the same program as `plan`."""
+    measured = [c for c in candidates if c["status"] == "measured"]
+    same = [c for c in measured if replace(Plan(**c["plan"]), input_pipeline=plan.input_pipeline) == plan]
+    longest = max([outcome["startup_seconds"], *(c["startup_seconds"] for c in same)])
+    predicted = outcome["predicted_seconds"] + longest - outcome["startup_seconds"]
+    return outcome | {"startup_seconds": longest, "predicted_seconds": predicted}
 
 
 def prune_reason(plan: Plan, best: dict) -> str | None:

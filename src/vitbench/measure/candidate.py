@@ -9,6 +9,7 @@ from vitbench.execution.assemble import assemble
 from vitbench.execution.audit import audit_model, check_execution
 from vitbench.execution.input_pipeline import build_input_pipeline
 from vitbench.execution.workload import load_workload
+from vitbench.formatting import format_number
 from vitbench.measure import timing
 from vitbench.measure.breakdown import repeat_first_batch, time_bare_steps
 from vitbench.measure.timing import size_block, time_first_step, time_train_blocks
@@ -23,11 +24,18 @@ BLOCK_SECONDS = 0.5
 LONGEST_BLOCK_SECONDS = 4.0
 
 
-def measure_candidate(config: Config, results: Results, job: Job, plan: Plan, started: float) -> dict:
+HOPELESS_STEPS = 3
+HOPELESS = 3.0  # a plan whose first steps take this many times as long as those of the best plan is given up
+
+
+def measure_candidate(
+    config: Config, results: Results, job: Job, plan: Plan, started: float, best_step_seconds: float | None
+) -> dict:
     """Measures the startup time, step time and predicted training time of one plan, in seconds.
 
     started: `time.perf_counter()` before the backend was started. The startup ends when training and validation have
-    run one batch of each size that they will run, because each size is compiled on its own.
+    run one batch of each size that they will run, because each size is compiled on its own. best_step_seconds: of the
+    best plan so far. A plan that is far slower is abandoned after a few steps.
     """
     workload = load_workload(config, results, job.model, config.model_seeds(job.model)[0])
     images, labels = workload.train
@@ -37,6 +45,12 @@ def measure_candidate(config: Config, results: Results, job: Job, plan: Plan, st
     batches = Batches(images, labels, batch_size, seed=0, steps=config.tuning.timed_steps)
     batches = build_input_pipeline(batches, plan, workload.parts)
     time_first_step(model, batches)
+    if best_step_seconds:
+        few = timing.warm_up(model, batches.with_steps(steps=HOPELESS_STEPS * plan.steps_per_execution), 0.0)
+        if few.step_seconds > HOPELESS * best_step_seconds:
+            times = format_number(few.step_seconds / best_step_seconds)
+            error = f"after {HOPELESS_STEPS} steps, which took {times} times as long as those of the best candidate"
+            return {"status": "abandoned", "error": error}
     if last_batch_size := len(images) % batch_size:
         time_first_step(model, batches.with_steps(steps=1, batch_size=last_batch_size))
     model.evaluate(even_batches(*workload.validation, max_batch_size=batch_size).with_steps(steps=1), verbose=0)

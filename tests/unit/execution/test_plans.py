@@ -14,7 +14,7 @@ def fake_measurement(seconds: dict[Plan, float | None]):
     """A measurement that looks its results up in a table, and a list of the limits that it was called with."""
     limits = []
 
-    def measure(plan, limit):
+    def measure(plan, limit, best_step_seconds):
         limits.append(limit)
         if seconds[plan] is None:
             return {"status": "failed", "error": "no compiler"}
@@ -28,7 +28,7 @@ def fake_measurement(seconds: dict[Plan, float | None]):
 def record(predicted: float, **steps) -> dict:
     """A step of 100 ms. By default half of it waits for the batch and a fifth is Keras' loop."""
     step_times = {"step_seconds": 0.1, "same_batch_step_seconds": 0.05, "step_alone_seconds": 0.03} | steps
-    return {"status": "measured", "error": None, "predicted_seconds": predicted, **step_times}
+    return {"status": "measured", "error": None, "startup_seconds": 1.0, "predicted_seconds": predicted, **step_times}
 
 
 def test_the_plan_with_the_least_predicted_time_wins():
@@ -48,6 +48,29 @@ def test_the_limit_of_a_candidate_is_the_time_of_the_best_so_far():
     measure, limits = fake_measurement({PLAIN: 20.0, COMPILED: 10.0})
     search_plans([PLAIN, COMPILED], [], measure, 100, clock=lambda: 0.0)
     assert limits == [100, 20.0]
+
+
+def test_a_candidate_learns_the_step_time_of_the_best_so_far():
+    known = []
+
+    def measure(plan, limit, best_step_seconds):
+        known.append(best_step_seconds)
+        return record(10.0, step_seconds=0.1 if plan == PLAIN else 0.5)
+
+    search_plans([PLAIN, COMPILED], [{"input_pipeline": "device"}], measure, 100)
+    assert known == [None, 0.1, 0.1]
+
+
+def test_plans_that_differ_in_their_input_have_the_startup_of_the_first():
+    """The second one finds the program compiled, which a training run does not."""
+    startup = iter([30.0, 4.0, 5.0])
+
+    def measure(plan, limit, best_step_seconds):
+        seconds = next(startup)
+        return record(seconds + 60.0) | {"startup_seconds": seconds}
+
+    candidates = search_plans([COMPILED], [{"input_pipeline": "device"}, {"steps_per_execution": 8}], measure, 100)
+    assert [(c["startup_seconds"], c["predicted_seconds"]) for c in candidates] == [(30, 90), (30, 90), (5, 65)]
 
 
 def test_the_changes_are_applied_to_the_best_plan_so_far():
@@ -77,7 +100,7 @@ def test_a_change_that_can_save_hardly_any_time_is_pruned(plan, steps, reason):
     assert prune_reason(plan, best) == reason
     if reason:
         change = dict(plan.as_dict().items() - COMPILED.as_dict().items())
-        candidates = search_plans([COMPILED], [change], lambda plan, limit: record(10.0, **steps), 100)
+        candidates = search_plans([COMPILED], [change], lambda plan, limit, best: record(10.0, **steps), 100)
         assert (candidates[1]["status"], candidates[1]["error"]) == ("pruned", reason)
 
 
@@ -95,6 +118,15 @@ def test_the_record_says_why_a_candidate_was_abandoned():
     assert candidates[1]["error"] == "after 20.0 s, because the best candidate would have finished by then"
     candidates = search_plans([PLAIN, COMPILED], [], measure, 15, clock=lambda: 0.0)
     assert candidates[1]["error"] == "because the budget of 15 s was spent"
+
+
+def test_the_record_of_a_hopeless_candidate_keeps_its_reason():
+    def measure(plan, limit, best_step_seconds):
+        hopeless = {"status": "abandoned", "error": "after 3 steps, which took 29 times as long"}
+        return hopeless if best_step_seconds else record(10.0)
+
+    candidates = search_plans([PLAIN, COMPILED], [], measure, 100)
+    assert candidates[1]["error"] == "after 3 steps, which took 29 times as long"
 
 
 def test_a_failed_candidate_is_recorded_and_not_chosen():

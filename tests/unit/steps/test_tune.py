@@ -1,3 +1,6 @@
+import os
+from dataclasses import replace
+
 import pytest
 
 from vitbench.backends.plan import Plan
@@ -15,7 +18,7 @@ SECONDS = {"startup_seconds": 1.0, "step_seconds": 0.5, "same_batch_step_seconds
 
 def run_tune(tmp_path, monkeypatch, measure) -> dict:
     """What the step writes if `measure` takes the place of the process that measures a plan."""
-    monkeypatch.setattr(tune, "run_in_subprocess", lambda function, arguments, limit: measure(arguments[-1]))
+    monkeypatch.setattr(tune, "run_in_subprocess", lambda function, arguments, limit: measure(arguments[-2]))
     results = Results(tmp_path)
     tune.run(CONFIG, results, "vit", "torch", "float32")
     return read_json(results.tune("vit", "torch", "float32"))
@@ -48,3 +51,19 @@ def test_a_missing_gpu_ends_the_step(tmp_path, monkeypatch):
 
     with pytest.raises(DeviceError):
         run_tune(tmp_path, monkeypatch, measure)
+
+
+def test_candidates_of_the_same_program_share_what_they_compile(tmp_path, monkeypatch):
+    folders = {}
+
+    def measure(plan: Plan) -> dict:
+        folders[plan] = os.environ["TORCHINDUCTOR_CACHE_DIR"]
+        return {"status": "measured", "error": None, "predicted_seconds": 5.0} | SECONDS
+
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setenv("TRITON_CACHE_DIR", "of-the-user")
+    run_tune(tmp_path, monkeypatch, measure)
+    first = get_backend("torch").candidate_plans(augmented=True, on_gpu=False)[0]
+    assert folders[replace(first, input_pipeline="device")] == folders[first]
+    assert len({folders[plan] for plan in folders if plan.input_pipeline == "batches"}) == len(folders) - 1
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ and os.environ["TRITON_CACHE_DIR"] == "of-the-user"
