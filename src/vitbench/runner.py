@@ -36,10 +36,10 @@ def run_init(config: Config, results: Results, model: str, seed: int) -> None:
 
 def run_sample(config: Config, results: Results, model: str, backend: str) -> None:
     """Runs the step sample, on the CPU if there is no GPU."""
-    import_seconds = start_backend(backend, config.precisions[0], config.accelerator, allow_cpu=True)
+    startup = start_backend(backend, config.precisions[0], config.accelerator, allow_cpu=True)
     from vitbench.steps import sample
 
-    sample.run(config, results, model, backend, import_seconds)
+    sample.run(config, results, model, backend, startup)
 
 
 def run_estimate(config: Config, results: Results) -> None:
@@ -102,10 +102,10 @@ def _run_step(config: Config, results: Results, job: Job) -> str:
         from vitbench.steps import throughput  # starts its backends in processes of their own
 
         return throughput.run(config, results, job)
-    import_seconds = start_backend(job.backend, job.precision, config.accelerator, config.allow_cpu)
+    startup = start_backend(job.backend, job.precision, config.accelerator, config.allow_cpu)
     from vitbench.steps import train
 
-    return train.run(config, results, job, import_seconds)
+    return train.run(config, results, job, startup)
 
 
 def _run_isolated(step: str, function: Callable[..., None], *arguments) -> None:

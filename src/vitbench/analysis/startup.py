@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-STARTUP_COLUMNS = ["import_seconds", "build_seconds", "first_step_seconds"]
+STARTUP_COLUMNS = ["import_seconds", "device_seconds", "build_seconds", "first_step_seconds"]
 PAUSE_SECONDS = 600  # a longer gap lies between two calls of the workflow or in a queue
 
 
 def startup_costs(throughput: pd.DataFrame, train_images: int | None) -> pd.DataFrame:
     """The completed training measurements of the Keras execution modes with three more columns.
 
-    startup_seconds: import, build and first step.
+    startup_seconds: import, first tensor, build and first step.
     epoch_seconds: one pass over `train_images` in the steady state; null if their number is not known.
     break_even_epochs: epochs until faster epochs make up for a longer startup, compared with the shortest startup of
         the same model, precision and batch size. 0 for the shortest startup itself, infinite if the epochs are not

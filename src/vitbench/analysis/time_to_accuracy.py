@@ -16,7 +16,7 @@ def add_wall_seconds(epochs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     run, the test and the writing of checkpoints.
     """
     runs = runs[runs["status"] == "completed"].drop_duplicates(RUN_KEYS)
-    startup = runs["import_seconds"].fillna(0) + runs["first_step_seconds"].fillna(0)
+    startup = runs[["import_seconds", "device_seconds", "first_step_seconds"]].sum(axis=1)
     startup_by_run = runs.assign(startup=startup)[[*RUN_KEYS, "startup"]]
     timed = epochs.merge(startup_by_run, on=RUN_KEYS, validate="many_to_one").sort_values("epoch", kind="stable")
     epoch_seconds = (timed["train_seconds"] + timed["validation_seconds"]).astype(float)

@@ -1,7 +1,7 @@
 """Measures a native model at one batch size as the Keras models are measured: same batches, blocks and bounds."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from vitbench.backends.process import current_backend
@@ -10,9 +10,11 @@ from vitbench.config.schema import Config
 from vitbench.data.batches import Batches
 from vitbench.execution.audit import CompilationWatch, audit_process
 from vitbench.measure.energy import EnergyMeter
+from vitbench.measure.gpu_busy import GpuBusyMeter
 from vitbench.measure.timing import (
     LEAST_REPETITIONS,
     Block,
+    Meter,
     make_block,
     peak_memory,
     repeat_until_settled,
@@ -67,16 +69,18 @@ class NativeSubject:
             self.model.train(*self.batches[i])
 
         columns, steps = self._warm_up(step)
-        meter = EnergyMeter(current_backend().device()["type"] == "gpu")
+        on_gpu = current_backend().device()["type"] == "gpu"
+        energy, busy = EnergyMeter(on_gpu), GpuBusyMeter(on_gpu)
         memory = peak_memory()
         batch = self.model.place(*self.batches[0]) if self.is_complete else None
         same_batch_step = (lambda i: self.model.train(*batch)) if batch else None
-        blocks, same_batch, single_steps = self._time(step, steps, same_batch_step, meter)
+        blocks, same_batch, single_steps = self._time(step, steps, same_batch_step, [energy, busy])
         columns |= {
             **memory,
+            "gpu_busy_share": busy.share(),
             **steady_state_columns(blocks, single_steps),
-            "energy_joules_per_image": meter.joules_per_image(sum(block.images for block in blocks)),
-            "energy_source": meter.source,
+            "energy_joules_per_image": energy.joules_per_image(sum(block.images for block in blocks)),
+            "energy_source": energy.source,
         }
         if not self.is_complete:
             return columns
@@ -106,17 +110,18 @@ class NativeSubject:
         return {"first_step_seconds": first_step_seconds, **warmup_columns(warm)}, len(block)
 
     def _time(
-        self, step: Step, steps: int, same_batch_step: Step | None = None, meter: EnergyMeter | None = None
+        self, step: Step, steps: int, same_batch_step: Step | None = None, meters: Sequence[Meter] = ()
     ) -> tuple[list[Block], list[Block], list[float]]:
         """Times blocks of `step`, in turn with blocks of `same_batch_step`, and then single steps, in seconds."""
         batches = self.batches.with_steps(steps=steps)
         compilations, blocks, same_batch = CompilationWatch(), [], []
         for _ in range(self.bounds.blocks):
-            if meter:
+            if meters:
                 current_backend().synchronize()
+            for meter in meters:
                 meter.start()
             blocks.append(make_block(batches, time_calls(step, steps)))
-            if meter:
+            for meter in meters:
                 meter.stop()
             if same_batch_step:
                 same_batch.append(make_block(batches, time_calls(same_batch_step, steps)))

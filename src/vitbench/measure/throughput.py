@@ -19,6 +19,7 @@ from vitbench.execution.plans import load_plan
 from vitbench.execution.workload import load_workload
 from vitbench.measure.breakdown import time_loops
 from vitbench.measure.energy import EnergyMeter
+from vitbench.measure.gpu_busy import GpuBusyMeter
 from vitbench.measure.native import NativeSubject
 from vitbench.measure.peak_flops import measure_peak_flops
 from vitbench.measure.timing import (
@@ -61,12 +62,14 @@ class Subject(Protocol):
 
 
 def measure_phases(
-    config: Config, results: Results, job: Job, batch_size: int, phases: list[str], import_seconds: float
+    config: Config, results: Results, job: Job, batch_size: int, phases: list[str], startup: dict[str, float]
 ) -> dict:
     """Measures phases, train and infer, of one model in this process.
 
     Inference comes first: it needs less memory, so each phase has its own peak. What needs no repetition, such as the
     time breakdown, is measured after the speed and in the first round only.
+
+    startup: the seconds that `start_backend` returned.
 
     Returns `rows`, the columns of tables/rounds and the timed blocks by phase; `device_peak_flops_per_second`; and
     `environment`, which includes the execution audit.
@@ -87,7 +90,7 @@ def measure_phases(
         optimizer = build_optimizer(config.training, 1, len(workload.train[0]))
         plan = load_plan(results, job)
         subject = KerasSubject(workload.parts, plan, optimizer, batches, config.throughput, is_first_round)
-    startup = {"import_seconds": import_seconds, "build_seconds": time.perf_counter() - started}
+    startup = startup | {"build_seconds": time.perf_counter() - started}
     rows = {}
     on_gpu = current_backend().device()["type"] == "gpu"
     for phase in sorted(phases):  # infer, train
@@ -156,15 +159,17 @@ class KerasSubject:
         )
         memory = peak_memory()  # read here, because the loops of the breakdown hold more than training does
         block = size_block(batches, warm.step_seconds, bounds.block_seconds, bounds.longest_block_seconds)
-        meter = EnergyMeter(current_backend().device()["type"] == "gpu")
-        blocks = time_train_blocks(model, block, bounds.blocks, meter=meter)
+        on_gpu = current_backend().device()["type"] == "gpu"
+        energy, busy = EnergyMeter(on_gpu), GpuBusyMeter(on_gpu)
+        blocks = time_train_blocks(model, block, bounds.blocks, meters=[energy, busy])
         columns = {
             "first_step_seconds": first_step_seconds,
             **warmup_columns(warm),
             **memory,
+            "gpu_busy_share": busy.share(),
             **steady_state_columns(blocks, time_train_steps(model, block)),
-            "energy_joules_per_image": meter.joules_per_image(sum(block.images for block in blocks)),
-            "energy_source": meter.source,
+            "energy_joules_per_image": energy.joules_per_image(sum(block.images for block in blocks)),
+            "energy_source": energy.source,
         }
         if not self.is_complete:
             return columns

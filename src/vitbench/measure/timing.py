@@ -4,8 +4,9 @@ import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -14,11 +15,23 @@ from vitbench.backends.process import current_backend
 from vitbench.data.batches import Batches
 from vitbench.execution.audit import CompilationWatch
 from vitbench.execution.state import preserve_state
-from vitbench.measure.energy import EnergyMeter
 from vitbench.system import environment
 
 Clock = Callable[[], float]
 Callbacks = tuple[keras.callbacks.Callback, ...]
+
+
+class Meter(Protocol):
+    """Measures something while blocks are timed."""
+
+    def start(self) -> None:
+        """Called before each block."""
+        ...
+
+    def stop(self) -> None:
+        """Called after it."""
+        ...
+
 
 LEAST_REPETITIONS = 3  # of the warm-up of a measurement whose result is shown
 SETTLED = 0.05  # a repetition that saves no more than this share of the fastest one so far is not faster
@@ -87,22 +100,22 @@ class BlockClock(keras.callbacks.Callback):
     It overrides no per-batch method, because that would make Keras synchronise with the device at each step.
     """
 
-    def __init__(self, clock: Clock = time.perf_counter, meter: EnergyMeter | None = None):
+    def __init__(self, clock: Clock = time.perf_counter, meters: Sequence[Meter] = ()):
         super().__init__()
-        self.clock, self.meter = clock, meter
+        self.clock, self.meters = clock, meters
         self.seconds: list[float] = []
 
     def on_epoch_begin(self, epoch, logs=None):
         current_backend().synchronize()
-        if self.meter:
-            self.meter.start()  # reading a counter takes time, so it is read before the clock and after it
+        for meter in self.meters:
+            meter.start()  # reading a counter takes time, so it is read before the clock and after it
         self._started = self.clock()
 
     def on_epoch_end(self, epoch, logs=None):
         current_backend().synchronize()
         self.seconds.append(self.clock() - self._started)
-        if self.meter:
-            self.meter.stop()
+        for meter in self.meters:
+            meter.stop()
 
 
 class StepClock(keras.callbacks.Callback):
@@ -206,14 +219,14 @@ def time_train_blocks(
     callbacks: Callbacks = (),
     clock: Clock = time.perf_counter,
     repeated_batch=None,
-    meter: EnergyMeter | None = None,
+    meters: Sequence[Meter] = (),
 ) -> list[Block]:
     """Times `blocks` blocks of `len(batches)` training steps, each a fit of one epoch.
 
-    repeated_batch: what `repeat_first_batch` returned for `batches`, to train on that instead. meter: measures the
-    energy of the blocks. Raises NotAsPlannedError if something is compiled meanwhile.
+    repeated_batch: what `repeat_first_batch` returned for `batches`, to train on that instead. meters: measure the
+    blocks. Raises NotAsPlannedError if something is compiled meanwhile.
     """
-    block_clock, compilations = BlockClock(clock, meter), CompilationWatch()
+    block_clock, compilations = BlockClock(clock, meters), CompilationWatch()
     for _ in range(blocks):
         fit_input = batches.fit_input() if repeated_batch is None else repeated_batch
         model.fit(fit_input, verbose=0, shuffle=False, callbacks=[block_clock, *callbacks])

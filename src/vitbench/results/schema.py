@@ -30,6 +30,7 @@ _KEYS = [
 ]
 _STATUS = Column("status", "text", "completed, failed, diverged, gated, out_of_memory or missing.")
 _IMPORT = Column("import_seconds", "float", "Import of Keras and the framework, without optional packages.", "s")
+_FIRST_TENSOR = Column("device_seconds", "float", "First tensor, for which the GPU is initialised.", "s")
 _FIRST_STEP = Column("first_step_seconds", "float", "First step, compilation included.", "s")
 _MEMORY = [
     Column("peak_host_memory_bytes", "integer", "Largest resident set of the process.", "bytes"),
@@ -57,6 +58,7 @@ _RUN = [
     Column("epoch_seconds_median", "float", "Median time of the training steps of an epoch; same epochs.", "s"),
     _FIRST_STEP,
     _IMPORT,
+    _FIRST_TENSOR,
     Column("total_seconds", "float", "Total time of all processes of the run.", "s"),
     *_MEMORY,
     _DEVICE,
@@ -101,8 +103,15 @@ _MEASUREMENT = [
     Column("input_seconds_share", "float", "Share of a training step spent waiting for its batch.", "0–1"),
     Column("host_seconds_share", "float", "Share spent in Keras' loop and callbacks.", "0–1"),
     Column("compute_seconds_share", "float", "Share spent in the step itself.", "0–1"),
+    Column(
+        "gpu_busy_share",
+        "float",
+        "Share of the timed training blocks in which a kernel ran on the GPU; null without NVML.",
+        "0–1",
+    ),
     Column("images_per_second_reading_loss", "float", "Speed if a callback reads the loss at each step.", "images/s"),
     _IMPORT,
+    _FIRST_TENSOR,
     Column("build_seconds", "float", "Building the model and loading its data.", "s"),
     _FIRST_STEP,
     Column("recompile_seconds", "float", "First training step with half the batch size.", "s"),

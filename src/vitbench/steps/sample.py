@@ -20,8 +20,11 @@ STEPS = 2  # in the warm-up's repetitions, and at least in a block
 BLOCK_SECONDS = 1.0
 
 
-def run(config: Config, results: Results, model: str, backend: str, import_seconds: float) -> None:
-    """Times training and inference of `model`, executed by the plan that is likely to be the fastest on `backend`."""
+def run(config: Config, results: Results, model: str, backend: str, startup: dict[str, float]) -> None:
+    """Times training and inference of `model`, executed by the plan that is likely to be the fastest on `backend`.
+
+    startup: the seconds that `start_backend` returned.
+    """
     started = time.perf_counter()
     workload = load_workload(config, results, model, seed=None)  # before the step init there are no initial weights
     images, labels = workload.train
@@ -45,7 +48,7 @@ def run(config: Config, results: Results, model: str, backend: str, import_secon
         "backend": backend,
         "settings": config.relevant_settings("sample", model),
         "batch_size": batch_size,
-        "startup_seconds": import_seconds + build_seconds + first_step_seconds + first_inference_seconds,
+        "startup_seconds": sum(startup.values()) + build_seconds + first_step_seconds + first_inference_seconds,
         "first_step_seconds": first_step_seconds,
         "step_seconds": timing.step_seconds(trained),
         "inference_images_per_second": timing.images_per_second(inferred),

@@ -108,7 +108,7 @@ def build_row(outcome: dict, phase: str, limit_seconds: float, backend: str) -> 
 
 
 def _measure(config: Config, results: Results, job: Job, batch_size: int, phases: list[str]) -> dict:
-    import_seconds = start_backend(job.backend, job.precision, config.accelerator, config.allow_cpu)
+    startup = start_backend(job.backend, job.precision, config.accelerator, config.allow_cpu)
     from vitbench.measure.throughput import measure_phases  # imports Keras
 
-    return {"status": "measured", **measure_phases(config, results, job, batch_size, phases, import_seconds)}
+    return {"status": "measured", **measure_phases(config, results, job, batch_size, phases, startup)}

@@ -32,10 +32,10 @@ from vitbench.training.history import RunHistory
 from vitbench.training.optimizers import build_optimizer
 
 
-def run(config: Config, results: Results, job: Job, import_seconds: float) -> str:
+def run(config: Config, results: Results, job: Job, startup: dict[str, float]) -> str:
     """Trains `job` and returns its status, completed or diverged. Raises GatedError if parity failed.
 
-    An interrupted run is resumed from its last checkpoint.
+    startup: the seconds that `start_backend` returned. An interrupted run is resumed from its last checkpoint.
     """
     warning = check_gate(config, results, job)
     plan = load_plan(results, job)
@@ -47,7 +47,7 @@ def run(config: Config, results: Results, job: Job, import_seconds: float) -> st
         else:
             for path in (_best_weights(results, job), results.predictions(*job.run_key)):
                 path.unlink(missing_ok=True)  # so that files of an earlier run are not mistaken for those of this one
-            result = _train(config, results, job, plan, checkpoint, import_seconds)
+            result = _train(config, results, job, plan, checkpoint, startup)
             result["row"]["error"] = result["row"]["error"] or warning
             checkpoint.finish(result)
         write_run(results, job, **result)
@@ -75,7 +75,7 @@ def _describe_run(config: Config, results: Results, job: Job, plan: Plan) -> dic
 
 
 def _train(
-    config: Config, results: Results, job: Job, plan: Plan, checkpoint: Checkpoint, import_seconds: float
+    config: Config, results: Results, job: Job, plan: Plan, checkpoint: Checkpoint, startup: dict[str, float]
 ) -> dict:
     """Trains the run, saves its best weights and predictions, and returns its record; see `build_run_record`."""
     assert job.seed is not None
@@ -88,7 +88,7 @@ def _train(
     first_step_seconds = time_first_step(model, batches)
     check_execution(model)
     log.info("first step took %.2f s; plan %s; audit %s", first_step_seconds, plan, audit_model(model))
-    history = RunHistory.begin(checkpoint.resume(model), import_seconds, first_step_seconds)
+    history = RunHistory.begin(checkpoint.resume(model), startup | {"first_step_seconds": first_step_seconds})
     bar = ProgressBar(f"train {job}", epochs, "epoch", history.epochs)
     recorder = RunRecorder(parts.classifier, checkpoint, history, bar, config.training.checkpoint_seconds)
     model.fit(

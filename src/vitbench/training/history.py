@@ -24,12 +24,14 @@ class RunHistory:
     sessions: list[dict]
 
     @classmethod
-    def begin(cls, saved: dict | None, import_seconds: float, first_step_seconds: float) -> "RunHistory":
-        """The history in `saved`, a snapshot, or an empty one if that is None, with this process as a new session."""
+    def begin(cls, saved: dict | None, startup: dict[str, float]) -> "RunHistory":
+        """The history in `saved`, a snapshot, or an empty one if that is None, with this process as a new session.
+
+        startup: the seconds of import, device and first step, by column.
+        """
         history = cls(**saved) if saved else cls([], None, None, [])
         if saved:
             notify(f"resuming after epoch {history.epochs}")
-        startup = {"import_seconds": import_seconds, "first_step_seconds": first_step_seconds}
         history.sessions.append({"first_epoch": history.epochs + 1, **startup})
         history.snapshot()
         return history
@@ -58,8 +60,8 @@ class RunHistory:
         """
         first = self.sessions[0]
         columns = _speed_columns(self.epoch_rows, self._first_comparable_epoch(), images)
-        for key in ("import_seconds", "first_step_seconds", "started_at"):
-            columns[key] = first[key]
+        for key in ("import_seconds", "device_seconds", "first_step_seconds", "started_at"):
+            columns[key] = first.get(key)
         for peak in ("peak_host_memory_bytes", "peak_device_memory_bytes"):
             columns[peak] = max((session[peak] for session in self.sessions if session[peak] is not None), default=None)
         columns["total_seconds"] = sum(session["total_seconds"] for session in self.sessions)

@@ -19,7 +19,7 @@ def epochs(seed: int, accuracies: list[float], seconds: float = 10.0) -> pd.Data
 
 
 def runs(*seeds: int) -> pd.DataFrame:
-    startup = {"import_seconds": 3.0, "first_step_seconds": 4.0}
+    startup = {"import_seconds": 2.0, "device_seconds": 1.0, "first_step_seconds": 4.0}
     return pd.DataFrame([KEYS | startup | {"seed": seed, "status": "completed"} for seed in seeds])
 
 
@@ -29,7 +29,7 @@ def test_wall_time_includes_startup():
 
 
 def test_an_unknown_startup_counts_as_zero():
-    unknown = runs(0).assign(import_seconds=None, first_step_seconds=None).astype({"import_seconds": float})
+    unknown = runs(0).assign(import_seconds=float("nan"), device_seconds=float("nan"), first_step_seconds=float("nan"))
     assert add_wall_seconds(epochs(0, [0.1]), unknown)["wall_seconds"].tolist() == [11]
 
 

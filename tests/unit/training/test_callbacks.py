@@ -37,7 +37,7 @@ def train(tmp_path):
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile("sgd", loss, metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")])
-        history = RunHistory.begin(saved, 0.0, 0.0)
+        history = RunHistory.begin(saved, {})
         bar = ProgressBar("train", len(metrics), "epoch", history.epochs)
         recorder = RunRecorder(model, Checkpoint(tmp_path, {}), history, bar, checkpoint_seconds=0)
         model.fit(

@@ -2,7 +2,7 @@ import pytest
 
 from vitbench.training.history import RunHistory
 
-STARTUP = {"import_seconds": 2.0, "first_step_seconds": 5.0}
+STARTUP = {"import_seconds": 2.0, "device_seconds": 0.5, "first_step_seconds": 5.0}
 
 
 def epoch(number: int, seconds: float, resumed: bool = False) -> dict:
@@ -30,7 +30,9 @@ def test_speeds_leave_out_the_first_epoch_of_each_process():
     columns = summary_columns(epoch_rows, session(1), session(3, import_seconds=9.0, peak_host_memory_bytes=30))
     assert columns["epoch_seconds_median"] == 11 and columns["train_images_per_second"] == pytest.approx((6 + 5) / 2)
     assert columns["total_seconds"] == 200 and columns["resumptions"] == 1
-    assert columns["import_seconds"] == 2 and columns["peak_host_memory_bytes"] == 30
+    assert (
+        columns["import_seconds"] == 2 and columns["device_seconds"] == 0.5 and columns["peak_host_memory_bytes"] == 30
+    )
     assert columns["peak_device_memory_bytes"] is None
 
 
@@ -52,8 +54,8 @@ def test_without_another_epoch_the_first_one_of_a_process_counts():
 
 
 def test_each_process_adds_a_session():
-    saved = RunHistory.begin(None, 2.0, 5.0).snapshot()
+    saved = RunHistory.begin(None, STARTUP).snapshot()
     assert [s["first_epoch"] for s in saved["sessions"]] == [1] and saved["sessions"][0]["total_seconds"] > 0
-    resumed = RunHistory.begin(saved | {"epoch_rows": [epoch(1, 50)]}, 3.0, 6.0)
+    resumed = RunHistory.begin(saved | {"epoch_rows": [epoch(1, 50)]}, STARTUP | {"import_seconds": 3.0})
     assert [s["first_epoch"] for s in resumed.sessions] == [1, 2]
     assert resumed.sessions[1]["import_seconds"] == 3.0 and resumed.sessions[1]["device"]

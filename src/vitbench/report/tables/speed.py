@@ -114,9 +114,11 @@ def shares_table(throughput: pd.DataFrame) -> Html:
         "Waiting for input": ("input_seconds_share", format_percent),
         "Keras loop": ("host_seconds_share", format_percent),
         "Step": ("compute_seconds_share", format_percent),
+        "GPU busy": ("gpu_busy_share", format_percent),
         "Images/s": ("images_per_second", format_number),
         "Images/s, reading the loss": ("images_per_second_reading_loss", format_number),
     }
+    columns = _drop_empty(columns, done)
     rows = [
         configuration_cells([getattr(row, key) for key in KEYS]) | _format_columns(columns, row)
         for row in done.itertuples()
@@ -128,6 +130,11 @@ def shares_table(throughput: pd.DataFrame) -> Html:
         "the loss: with a callback that reads the loss at each step, as a progress bar does, and so waits for the "
         "device."
     )
+    if "GPU busy" in columns:
+        caption += (
+            " GPU busy: the share of the time in which a kernel ran, as NVML samples it. Launching kernels is part of "
+            "the step, so a step with an idle GPU waits for launches."
+        )
     return condensed_table(rows, caption, "shares", numeric=list(columns))
 
 
@@ -136,6 +143,7 @@ def startup_table(throughput: pd.DataFrame, train_images: int | None) -> Html:
     columns = {
         "Batch size": ("batch_size", format_number),
         "Import,\N{NO-BREAK SPACE}s": ("import_seconds", format_number),
+        "Device,\N{NO-BREAK SPACE}s": ("device_seconds", format_number),
         "Build,\N{NO-BREAK SPACE}s": ("build_seconds", format_number),
         "First step,\N{NO-BREAK SPACE}s": ("first_step_seconds", format_number),
         "New batch size,\N{NO-BREAK SPACE}s": ("recompile_seconds", format_number),
@@ -147,9 +155,10 @@ def startup_table(throughput: pd.DataFrame, train_images: int | None) -> Html:
         for row in startup_costs(throughput, train_images).itertuples()
     ]
     caption = (
-        "The time before a process trains at full speed: import, build and first step. New batch size: the first step "
-        "with another batch size. Epoch: one pass over the training images in steady state. Pays off after: the number "
-        "of epochs after which a longer startup has been made up for, compared with the shortest one of the model."
+        "The time before a process trains at full speed: import, a first tensor on the device, build and first step. "
+        "New batch size: the first step with another batch size. Epoch: one pass over the training images in steady "
+        "state. Pays off after: the number of epochs after which a longer startup has been made up for, compared with "
+        "the shortest one of the model."
     )
     return condensed_table(rows, caption, "startup", numeric=list(columns))
 
