@@ -6,11 +6,12 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-BACKENDS = ("jax", "torch", "tensorflow")
+BACKENDS = tuple(name for name in ("jax", "torch", "tensorflow") if find_spec(name))  # those that are installed
 REPOSITORY = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 600
 
@@ -22,15 +23,18 @@ VARIABLES = {
 
 
 class BackendProcess:
-    """A process that has started one backend in float32 on the CPU. It lives until `close` is called."""
+    """A process that has started one backend in float32. It lives until `close` is called.
 
-    def __init__(self, backend: str, variables: Mapping[str, str] | None = None):
+    accelerator: as in the config.
+    """
+
+    def __init__(self, backend: str, variables: Mapping[str, str] | None = None, accelerator: str = "cpu"):
         self.backend = backend
         self._pool = ProcessPoolExecutor(
             max_workers=1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start,
-            initargs=(backend, VARIABLES | dict(variables or {})),
+            initargs=(backend, VARIABLES | dict(variables or {}), accelerator),
         )
 
     def call(self, function: str, *arguments: Any) -> Any:
@@ -82,13 +86,13 @@ def subprocess_environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"}
 
 
-def _start(backend: str, variables: Mapping[str, str]) -> None:
+def _start(backend: str, variables: Mapping[str, str], accelerator: str) -> None:
     """Runs once in a new process, before anything imports Keras."""
     os.environ.update(variables)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from vitbench.backends.process import start_backend
 
-    start_backend(backend, "float32", "cpu")
+    start_backend(backend, "float32", accelerator)
 
 
 def _call(function: str, arguments: tuple) -> Any:

@@ -44,6 +44,13 @@ def test_the_audit_of_the_published_execution(backend_processes, backend):
     assert audit["dtype_policy"] == "float32" and audit["threads"] == len(usable_cores())
 
 
+@pytest.mark.skipif("torch" not in BACKENDS, reason="torch is not installed")
+def test_the_audit_reads_the_precision_by_whichever_interface_of_torch_it_was_set():
+    with BackendProcesses() as processes:  # the two interfaces cannot be mixed in one process
+        settings = processes.call("torch", f"{WORKER}:read_tf32_settings")
+    assert settings == [("highest", False), ("high", True), ("highest", True), ("highest", True), ("highest", False)]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_plan_leaves_no_trace_in_the_parts(backend_processes, backend):
     assert backend_processes.call(backend, f"{WORKER}:assemble_twice") == [True, False]

@@ -15,6 +15,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
+from vitbench.backends.process import current_backend
+
 WARMUP_STEPS = 2  # before a capture; libraries initialise themselves in the first
 
 
@@ -93,7 +95,7 @@ class CapturedStep:
         gc.collect()
         inputs = [tensor.to("cuda", copy=True) for tensor in batch]
         constants, stream = HostConstants(), torch.cuda.Stream()
-        with self._preserved_state():
+        with preserve_state(self._model):
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 for _ in range(WARMUP_STEPS):
@@ -106,22 +108,26 @@ class CapturedStep:
         _captures.append(f"CUDA graph of a batch of {len(inputs[0])}")
         return graph, inputs, outputs, constants
 
-    @contextmanager
-    def _preserved_state(self) -> Iterator[None]:
-        """Restores the weights, optimizer, metrics and generators at the end of the block."""
-        model = self._model
-        model.optimizer.build(model.trainable_variables)
-        metrics = len(model.metrics_variables)
-        variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
-        saved = [(variable.value.detach(), variable.value.detach().clone()) for variable in variables]
-        random_state = torch.cuda.get_rng_state()
-        yield
-        for tensor, value in saved:
-            tensor.copy_(value)
-        torch.cuda.set_rng_state(random_state)
-        if len(model.metrics_variables) != metrics:  # the first step has made them
-            model.reset_metrics()
-        torch.cuda.synchronize()
+
+@contextmanager
+def preserve_state(model) -> Iterator[None]:
+    """Restores the weights, optimizer, metrics and generators of the compiled `model` at the end of the block.
+
+    Everything is copied on the device. Metrics that were made in the block are reset.
+    """
+    backend = current_backend()
+    model.optimizer.build(model.trainable_variables)
+    metrics = len(model.metrics_variables)
+    variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    saved = [(variable.value.detach(), variable.value.detach().clone()) for variable in variables]
+    random_state = backend.random_state()
+    yield
+    for tensor, value in saved:
+        tensor.copy_(value)
+    backend.set_random_state(random_state)
+    if len(model.metrics_variables) != metrics:
+        model.reset_metrics()
+    backend.synchronize()
 
 
 _captures: list[str] = []  # of this process, oldest first

@@ -111,14 +111,12 @@ class TorchBackend(Backend):
         capture_steps(model)
 
     def allows_tf32(self) -> bool:
-        import torch
-
-        return bool(torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)
+        return "tf32" in _float32_precisions()
 
     def matmul_precision(self) -> str:
-        import torch
-
-        return torch.get_float32_matmul_precision()
+        """In the words of torch.set_float32_matmul_precision, which may differ from what was set last."""
+        precision = _float32_precisions()[0]
+        return {"ieee": "highest", "none": "highest", "tf32": "high"}.get(precision, precision)
 
     def threads(self) -> int:
         import torch
@@ -161,3 +159,17 @@ class TorchBackend(Backend):
         grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1).to(images.dtype)
         options = {"mode": "bilinear", "padding_mode": "reflection", "align_corners": False}
         return torch.nn.functional.grid_sample(images.permute(0, 3, 1, 2), grid, **options).permute(0, 2, 3, 1)
+
+
+def _float32_precisions() -> list[str]:
+    """PyTorch's names of the arithmetic of float32 matrix products, convolutions and recurrent layers on a GPU.
+
+    A model may have set any of them by the interface of PyTorch 2.9. Then the older one raises RuntimeError, or returns
+    what was set before.
+    """
+    from torch import backends
+
+    if hasattr(backends.cuda.matmul, "fp32_precision"):
+        operators = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
+        return [operator.fp32_precision for operator in operators]
+    return ["tf32" if older.allow_tf32 else "ieee" for older in (backends.cuda.matmul, backends.cudnn)]

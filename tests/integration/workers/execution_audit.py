@@ -50,6 +50,22 @@ def audit_published() -> dict[str, dict]:
     return {"augmented": audit_model(augmented), "without attention dropout": audit_model(without_dropout)}
 
 
+def read_tf32_settings() -> list[tuple[str, bool]]:
+    """What the audit says of TF32 on torch, as set by vitbench, and then by a model through the newer interface."""
+    import torch
+
+    settings = []
+    for precision in ("float32", "tf32"):
+        current_backend().set_precision(precision)
+        settings.append((current_backend().matmul_precision(), current_backend().allows_tf32()))
+    for operator, precision in ((torch.backends.cuda.matmul, "ieee"), (torch.backends.cudnn.conv, "ieee")):
+        operator.fp32_precision = precision
+        settings.append((current_backend().matmul_precision(), current_backend().allows_tf32()))
+    torch.backends.cudnn.rnn.fp32_precision = "ieee"
+    settings.append((current_backend().matmul_precision(), current_backend().allows_tf32()))
+    return settings
+
+
 def assemble_twice() -> list[bool]:
     """Whether the model is compiled: of a plan that compiles, and then of the published plan with the same parts."""
     parts = build_model("vit", ViT.model_validate(TINY | {"augmentation": {}}), MANIFEST)

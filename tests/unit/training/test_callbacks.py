@@ -1,5 +1,6 @@
 import inspect
 import itertools
+import time
 
 import keras
 import numpy as np
@@ -33,13 +34,13 @@ class FixedMetrics(keras.callbacks.Callback):
 def train(tmp_path):
     """A function that trains one epoch for each of the given metrics and returns the recorder."""
 
-    def train(*metrics: dict, saved: dict | None = None) -> RunRecorder:
+    def train(*metrics: dict, saved: dict | None = None, checkpoint_seconds=0.0, clock=time.monotonic) -> RunRecorder:
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile("sgd", loss, metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")])
         history = RunHistory.begin(saved, {})
         bar = ProgressBar("train", len(metrics), "epoch", history.epochs)
-        recorder = RunRecorder(model, Checkpoint(tmp_path, {}), history, bar, checkpoint_seconds=0)
+        recorder = RunRecorder(model, Checkpoint(tmp_path, {}), history, bar, checkpoint_seconds, clock)
         model.fit(
             FEATURES,
             LABELS,
@@ -67,6 +68,53 @@ def test_the_weights_of_the_first_best_epoch_are_kept(train, tmp_path):
     recorder = train({"val_accuracy": 0.5}, {"val_accuracy": 0.7}, {"val_accuracy": 0.7}, {"val_accuracy": 0.6})
     assert (recorder.history.best_epoch, recorder.history.best_val_accuracy) == (2, 0.7)
     assert [path.name for path in tmp_path.glob("*.weights.h5")] == ["best-2.weights.h5"]
+
+
+@pytest.fixture
+def saved_epochs(monkeypatch) -> list[int]:
+    """How many epochs each checkpoint held, in the order in which they were written."""
+    epochs, save = [], Checkpoint.save
+
+    def record(checkpoint, model, history):
+        epochs.append(len(history["epoch_rows"]))
+        save(checkpoint, model, history)
+
+    monkeypatch.setattr(Checkpoint, "save", record)
+    return epochs
+
+
+def test_a_checkpoint_is_written_when_the_last_one_is_old_enough_and_at_the_end(train, saved_epochs):
+    seconds = itertools.count(step=25)  # the clock is read once per epoch, and once per checkpoint
+    train(*5 * [{"val_accuracy": 0.5}], checkpoint_seconds=60, clock=lambda: next(seconds))
+    assert saved_epochs == [3, 5]
+
+
+def test_no_checkpoint_is_written_twice(train, saved_epochs):
+    train({"val_accuracy": 0.5}, {"val_accuracy": 0.6})
+    assert saved_epochs == [1, 2]
+
+
+def test_weights_that_are_written_later_are_those_of_the_best_epoch(train, tmp_path):
+    rows = [{"val_accuracy": 0.5}, {"val_accuracy": 0.7}, {"val_accuracy": 0.6}, {"val_accuracy": 0.4}]
+    weights = {}
+    for seconds in (0, 3600):
+        keras.utils.set_random_seed(0)
+        recorder = train(*rows, checkpoint_seconds=seconds)
+        last = recorder.classifier.get_weights()
+        recorder.classifier.load_weights(tmp_path / "best-2.weights.h5")
+        weights[seconds] = recorder.classifier.get_weights()
+        assert any(np.any(best != end) for best, end in zip(weights[seconds], last, strict=True))
+    for early, late in zip(weights[0], weights[3600], strict=True):
+        np.testing.assert_array_equal(early, late)
+
+
+def test_writing_the_best_weights_does_not_change_the_training(train):
+    rows = [{"val_accuracy": 0.9}, {"val_accuracy": 0.5}, {"val_accuracy": 0.4}]
+    losses = []
+    for seconds in (0, 3600):
+        keras.utils.set_random_seed(0)
+        losses.append([row["loss"] for row in train(*rows, checkpoint_seconds=seconds).history.epoch_rows])
+    assert losses[0] == losses[1] and losses[0][2] < losses[0][0]
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
