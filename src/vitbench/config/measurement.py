@@ -56,6 +56,11 @@ class Throughput(Section):
     limit_seconds: float = Field(
         default=1800, gt=0, description="Longest time for one phase of one round at one batch size."
     )
+    recompilation: bool = Field(
+        default=True,
+        description="Whether the first round also measures the first training step with half the batch size, which is "
+        "compiled anew.",
+    )
     native_compiled: bool = Field(
         default=True,
         description="Whether torch.compile compiles the native step on PyTorch, which takes minutes on a CPU, and "

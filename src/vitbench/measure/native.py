@@ -85,9 +85,10 @@ class NativeSubject:
         if not self.is_complete:
             return columns
         smaller = self.batches.with_steps(steps=1, batch_size=max(1, self.batches.batch_size // 2))
+        recompile = self.bounds.recompilation
         return {
             **columns,
-            "recompile_seconds": time_calls(lambda i: self.model.train(*smaller[i]), 1),
+            "recompile_seconds": time_calls(lambda i: self.model.train(*smaller[i]), 1) if recompile else None,
             "input_seconds_share": max(0.0, 1 - step_seconds(same_batch) / step_seconds(blocks)),
             "loops": {
                 "whole": [asdict(block) for block in blocks],

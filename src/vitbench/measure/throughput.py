@@ -177,7 +177,7 @@ class KerasSubject:
         smaller = batches.with_steps(steps=1, batch_size=max(1, batches.batch_size // 2))
         return {
             **columns,
-            "recompile_seconds": time_first_step(model, smaller),
+            "recompile_seconds": time_first_step(model, smaller) if bounds.recompilation else None,
             "images_per_second_reading_loss": images_per_second(loops.reading_loss),
             **loops.shares(),
             "loops": {name: [asdict(block) for block in blocks] for name, blocks in vars(loops).items()},

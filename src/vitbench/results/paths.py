@@ -53,6 +53,10 @@ class Results:
         """The directory from which an interrupted run is resumed."""
         return self.root / "checkpoints" / model / backend / execution / precision / f"seed{seed}"
 
+    def checkpoint_of_round(self, model: str, backend: str, execution: str, precision: str, round: str) -> Path:
+        """The file from which an interrupted sweep over batch sizes continues."""
+        return self.root / "checkpoints" / model / backend / execution / precision / f"round{round}.json"
+
     def throughput(self, model: str, backend: str, execution: str, precision: str, round: str) -> Path:
         """round: as in `Job`."""
         return self.root / "throughput" / model / backend / execution / precision / f"round{round}.json"

@@ -5,18 +5,23 @@ of ending the job. Training and inference share the process, which pays once for
 processes disturbed is measured again.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from vitbench.backends.process import start_backend
 from vitbench.backends.registry import get_backend
 from vitbench.config.schema import Config
+from vitbench.execution.plans import load_plan
 from vitbench.formatting import join_words
 from vitbench.parity.gate import check_gate
 from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
 from vitbench.results.schema import MACHINE_COLUMNS, MEASUREMENT_COLUMNS
+from vitbench.results.sweep import MeasuredSizes
 from vitbench.results.writers import write_throughput
 from vitbench.system.disturbance import describe_disturbance, disturbance
+from vitbench.system.environment import COMPUTING, describe_machine, installed_versions
+from vitbench.system.fingerprint import fingerprint
 from vitbench.system.logs import ProgressBar, notify
 from vitbench.system.subprocesses import KILLED, run_in_subprocess
 
@@ -29,8 +34,14 @@ def run(config: Config, results: Results, job: Job) -> str:
     warning = check_gate(config, results, job)
     bar = ProgressBar(f"throughput {job}", len(config.batch_sizes()), "batch size")
     measurements, environment, too_large = [], None, {}
+    key = (*job.configuration, job.round)
+    sizes = MeasuredSizes(results.checkpoint_of_round(*key), _describe_round(config, results, job))
     for batch_size in sorted(config.batch_sizes()):
-        outcomes = _measure_undisturbed(config, results, job, batch_size, [p for p in PHASES if p not in too_large])
+        outcomes = sizes.load(batch_size)
+        if outcomes is None:
+            phases = [phase for phase in PHASES if phase not in too_large]
+            outcomes = _measure_undisturbed(config, results, job, batch_size, phases)
+            sizes.save(batch_size, outcomes)
         for phase in PHASES:
             if phase in too_large:
                 error = f"not tried, because {too_large[phase]} images per step were too many"
@@ -48,7 +59,20 @@ def run(config: Config, results: Results, job: Job) -> str:
     status = "completed" if "completed" in statuses else statuses[0]
     values = {"error": warning, "measurements": measurements, "environment": environment}
     write_throughput(config, results, job, status, {key: value for key, value in values.items() if value is not None})
+    sizes.delete()
     return status
+
+
+def _describe_round(config: Config, results: Results, job: Job) -> dict:
+    """Everything that decides the outcomes of a round. Batch sizes from two machines must not meet in one."""
+    return {
+        **asdict(job),
+        "settings": config.relevant_settings("throughput", job.model),
+        "plan": load_plan(results, job).as_dict() if job.execution == "tuned" else None,
+        "code": fingerprint("vitbench.steps.throughput", *config.custom_modules(job.model)),
+        "packages": installed_versions(COMPUTING),
+        "machine": describe_machine(),
+    }
 
 
 def _measure_undisturbed(

@@ -34,7 +34,7 @@ def test_if_the_process_of_both_phases_fails_each_phase_gets_its_own(monkeypatch
     monkeypatch.setattr(throughput, "run_in_subprocess", run)
     monkeypatch.setattr(throughput, "check_gate", lambda *arguments: None)
     config = Config(throughput={"limit_seconds": 60, "batch_sizes": [8, 16]})
-    job = Job("vit", "jax", "tuned", "float32", round="1")
+    job = Job("vit", "jax", "published", "float32", round="1")
     assert throughput.run(config, Results(tmp_path), job) == "completed"
     measurements = read_json(job.result_path(Results(tmp_path)))["measurements"]
     assert [(row["phase"], row["batch_size"], row["status"]) for row in measurements] == [
@@ -58,7 +58,7 @@ def run_with_disturbances(monkeypatch, folder: Path, shares: list[dict[str, floa
     monkeypatch.setattr(throughput, "run_in_subprocess", run)
     monkeypatch.setattr(throughput, "check_gate", lambda *arguments: None)
     config = Config(throughput={"batch_sizes": [8]} | settings)
-    job = Job("vit", "jax", "tuned", "float32", round="2")
+    job = Job("vit", "jax", "published", "float32", round="2")
     throughput.run(config, Results(folder), job)
     assert next(attempts, None) is None, "every attempt was made"
     return {row["phase"]: row for row in read_json(job.result_path(Results(folder)))["measurements"]}
@@ -116,3 +116,50 @@ def test_another_error_is_a_failure_with_its_reason():
 def test_a_process_that_hangs_is_a_failure_that_names_the_limit():
     row = build_row({"status": "abandoned"}, "train", 60, "jax")
     assert row["status"] == "failed" and "throughput.limit_seconds, 60 s" in row["error"]
+
+
+def test_a_sweep_that_was_interrupted_continues_with_the_next_batch_size(monkeypatch, tmp_path):
+    measured = []
+
+    def run(function, arguments, limit_seconds):
+        measured.append(arguments[-2])
+        if measured == [8, 16]:
+            raise KeyboardInterrupt
+        return MEASURED | {"rows": {p: {"images_per_second": 1.0 * arguments[-2]} for p in arguments[-1]}}
+
+    monkeypatch.setattr(throughput, "run_in_subprocess", run)
+    monkeypatch.setattr(throughput, "check_gate", lambda *arguments: None)
+    config = Config(throughput={"batch_sizes": [8, 16, 32]})
+    results, job = Results(tmp_path), Job("vit", "jax", "published", "float32", round="1")
+    with pytest.raises(KeyboardInterrupt):
+        throughput.run(config, results, job)
+    assert not job.result_path(results).exists()
+    throughput.run(config, results, job)
+    assert measured == [8, 16, 16, 32], "8 is not measured again"
+    rows = read_json(job.result_path(results))["measurements"]
+    assert [row["images_per_second"] for row in rows if row["phase"] == "train"] == [8, 16, 32]
+    assert not list((tmp_path / "checkpoints").rglob("*.json")), "nothing is left of a finished sweep"
+
+
+@pytest.mark.parametrize("change", ["settings", "machine"])
+def test_a_sweep_does_not_continue_with_other_settings_or_on_another_machine(monkeypatch, tmp_path, change):
+    measured = []
+
+    def run(function, arguments, limit_seconds):
+        measured.append(arguments[-2])
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        return MEASURED
+
+    monkeypatch.setattr(throughput, "run_in_subprocess", run)
+    monkeypatch.setattr(throughput, "check_gate", lambda *arguments: None)
+    settings = {"batch_sizes": [8, 16]}
+    job = Job("vit", "jax", "published", "float32", round="1")
+    with pytest.raises(KeyboardInterrupt):
+        throughput.run(Config(throughput=settings), Results(tmp_path), job)
+    if change == "machine":
+        monkeypatch.setattr(throughput, "describe_machine", lambda: {"device": "another GPU"})
+    else:
+        settings["blocks"] = 7
+    throughput.run(Config(throughput=settings), Results(tmp_path), job)
+    assert measured == [8, 16, 8, 16]
