@@ -1,8 +1,9 @@
 """Writes every pinned environment from pyproject.toml: run it with `make lock`.
 
-envs/venv.txt is what `make` installs into .venv, for each Python ≥ 3.11; envs/*.yaml are the conda environments, whose
-Python is fixed. conda-forge provides only python, pip and what its pip requires, setuptools and wheel: the frameworks
-ship their GPU builds through the index. Channels of the user's own settings come after conda-forge, which has all four.
+envs/venv.txt is what `make` installs into .venv, for each Python ≥ 3.11; envs/gpu.txt is one environment for JAX and
+PyTorch on a GPU; envs/*.yaml are the conda environments, whose Python is fixed. conda-forge provides only python, pip
+and what its pip requires, setuptools and wheel: the frameworks ship their GPU builds through the index. Channels of the
+user's own settings come after conda-forge, which has all four.
 """
 
 import re
@@ -41,7 +42,9 @@ ENVIRONMENTS = {
     "tensorflow": (["keras", "tensorflow"], True),
     "tensorflow-cpu": (["keras", "tensorflow-cpu"], False),
     "report": (["report"], False),
+    "gpu": (["keras", "jax", "torch"], True),
 }
+WITHOUT_CONDA = ("venv", "gpu")  # lists for pip
 
 
 def main() -> None:
@@ -54,11 +57,12 @@ def main() -> None:
         header = HEADER + ("" if with_cuda or name == "report" else CPU_NOTE)
         if name == "venv":
             venv = pins
+        if name in WITHOUT_CONDA:
             text = header + "\n".join(pins) + "\n"
         else:
             pins = [pin for pin in pins if for_conda(pin)]
             text = header + conda(pins)
-        file = REPOSITORY / "envs" / (f"{name}.txt" if name == "venv" else f"{name}.yaml")
+        file = REPOSITORY / "envs" / (f"{name}.txt" if name in WITHOUT_CONDA else f"{name}.yaml")
         file.write_text(text)
         print(f"{file.name}: {len(pins)} packages")
 

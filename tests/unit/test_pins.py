@@ -23,12 +23,13 @@ EXTRAS = PROJECT["optional-dependencies"]
 CONDA = sorted(ENVS.glob("*.yaml"))
 LINUX = {"python_version": "3.11", "python_full_version": "3.11.13", "implementation_name": "cpython"}
 LINUX |= {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"}
+WITHOUT_CONDA = ("venv", "gpu")
 GPU_ONLY = ("jax", "torch", "tensorflow")  # extras that .venv does not hold
 
 
 def pins(name: str) -> list[Requirement]:
-    if name == "venv":
-        lines = [line for line in (ENVS / "venv.txt").read_text().splitlines() if not line.startswith("#")]
+    if name in WITHOUT_CONDA:
+        lines = [line for line in (ENVS / f"{name}.txt").read_text().splitlines() if not line.startswith("#")]
     else:
         lines = yaml.safe_load((ENVS / f"{name}.yaml").read_text())["dependencies"][-1]["pip"]
     return [Requirement(line) for line in lines]
@@ -53,7 +54,10 @@ def test_there_is_an_environment_for_each_backend_gpu_and_cpu_and_one_for_the_re
     assert {path.stem for path in CONDA} == names
 
 
-@pytest.mark.parametrize("name", ["venv", *(path.stem for path in CONDA)])
+ALL = [*WITHOUT_CONDA, *(path.stem for path in CONDA)]
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_every_pin_is_exact(name):
     assert [str(pin) for pin in pins(name) if not re.fullmatch(r"==[^*,]+", str(pin.specifier))] == []
 
@@ -80,6 +84,23 @@ def test_venv_has_what_pyproject_asks_for_at_that_version():
     requested = direct(*(extra for extra in EXTRAS if extra not in GPU_ONLY))
     pinned = versions("venv")
     assert {name: pinned.get(name) for name in requested} == requested
+
+
+def test_the_environment_for_jax_and_torch_has_the_versions_of_their_own_ones():
+    requested = direct("keras", "jax", "torch")
+    gpu, venv = versions("gpu"), versions("venv")
+    assert {name: gpu.get(name) for name in requested} == requested
+    assert {name: gpu[name] for name in gpu.keys() & venv.keys()} == {
+        name: venv[name] for name in gpu.keys() & venv.keys()
+    }
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_environment_has_libraries_of_one_cuda_version(name):
+    """Packages such as nvidia-cudnn-cu12 and nvidia-cudnn-cu13 overwrite each other's files."""
+    majors = {match[1] for package in versions(name) if (match := re.search(r"-cu(?:da)?(\d+)\b", package))}
+    expected = {"jax": {"13"}, "torch": {"13"}, "gpu": {"13"}, "tensorflow": {"12"}}
+    assert majors == expected.get(name, set())
 
 
 @pytest.mark.parametrize("backend", GPU_ONLY)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 STEP_FUNCTIONS = {"train_function": "train_step", "test_function": "test_step", "predict_function": "predict_step"}
 
 
+class CompilerError(Exception):
+    """This machine lacks what a compiled step needs; the message says what."""
+
+
 class Backend(ABC):
     """A Keras backend. A process uses one, which `vitbench.backends.process.start_backend` starts.
 
@@ -158,6 +162,10 @@ class Backend(ABC):
         """Whether a compiler has compiled every step function that `model` has, which must be at least one."""
         steps = [step for function, step in STEP_FUNCTIONS.items() if getattr(model, function) is not None]
         return bool(steps) and all(any(step in name for name in self._compiled_names) for step in steps)
+
+    def check_compiler(self) -> None:
+        """Raises CompilerError if this machine lacks what a compiled step needs. Called before one is built."""
+        return
 
     def capture_steps(self, model: "keras.Model") -> None:
         """Makes the steps of the compiled `model` run as CUDA graphs. Only needed if a plan says so."""

@@ -1,11 +1,12 @@
 """PyTorch, whose steps run eagerly or are compiled by torch.compile."""
 
 import os
+import shutil
 import sys
 from dataclasses import replace
 from typing import Any
 
-from vitbench.backends.base import Backend, join_device_types
+from vitbench.backends.base import Backend, CompilerError, join_device_types
 from vitbench.backends.plan import Plan
 
 
@@ -97,6 +98,15 @@ class TorchBackend(Backend):
         """The CUDA graphs. Dynamo does not name the frames."""
         module = sys.modules.get("vitbench.backends.cuda_graph")
         return module.captured_names() if module else []
+
+    def check_compiler(self) -> None:
+        """torch.compile calls a C compiler on a GPU, through Triton, and a C++ compiler on a CPU."""
+        variable, names = ("CC", ["gcc", "clang"]) if self.device()["type"] == "gpu" else ("CXX", ["g++", "clang++"])
+        if not any(shutil.which(name) for name in [os.environ.get(variable, ""), *names]):
+            tried = " or ".join(names)
+            raise CompilerError(
+                f"torch.compile needs a compiler: install {tried}, or set {variable} to the path of one"
+            )
 
     def has_compiled_steps(self, model) -> bool:
         return self._compiled_frames() > 0

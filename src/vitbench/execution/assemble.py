@@ -13,7 +13,8 @@ def assemble(parts: ModelParts, plan: Plan, optimizer: keras.optimizers.Optimize
     """The compiled model from raw images (batch, H, W, 3), 0–255, to float32 logits (batch, classes).
 
     If `plan` augments outside the model, the training images arrive resized already; the model accepts both sizes.
-    Raises NotAsPlannedError if Keras does not accept jit_compile=True.
+    Raises NotAsPlannedError if Keras does not accept
+    jit_compile=True, and CompilerError if this machine has no compiler for it.
     """
     shape = (None, None, 3) if plan.augmentation == "outside" else parts.input_shape
     x = images = keras.Input(shape, name="raw_images")
@@ -27,6 +28,7 @@ def assemble(parts: ModelParts, plan: Plan, optimizer: keras.optimizers.Optimize
     layers_without_jit = [layer for layer in model._flatten_layers() if not layer.supports_jit]
     model.layers_without_jit = tuple(sorted({layer.name for layer in layers_without_jit}))
     if plan.jit_compile is True:
+        current_backend().check_compiler()
         for layer in layers_without_jit:
             layer.supports_jit = True
     model.compile(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.fake_backend import FakeBackend
+from vitbench.backends.base import CompilerError
 from vitbench.backends.registry import BACKENDS, get_backend
 
 GPU = {"type": "gpu", "name": "a GPU"}
@@ -62,6 +63,27 @@ def test_torch_names_the_allocator_of_the_host(monkeypatch):
     monkeypatch.setattr(backend, "device", lambda: GPU)
     assert backend.is_out_of_host_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
     assert not backend.is_out_of_host_memory(RuntimeError("CUDA out of memory"))
+
+
+@pytest.mark.parametrize(
+    ("device", "variable", "installed", "missing"),
+    [
+        ("gpu", "CC", "gcc", "install gcc or clang, or set CC"),
+        ("cpu", "CXX", "g++", r"install g\+\+ or clang\+\+, or set CXX"),
+    ],
+)
+def test_torch_says_which_compiler_is_missing(monkeypatch, tmp_path, device, variable, installed, missing):
+    backend = get_backend("torch")
+    monkeypatch.setattr(backend, "device", lambda: {"type": device, "name": None})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(CompilerError, match=missing):
+        backend.check_compiler()
+    compiler = tmp_path / installed
+    compiler.touch(mode=0o755)
+    backend.check_compiler()
+    monkeypatch.setenv(variable, str(compiler.rename(tmp_path / "of-the-user")))
+    backend.check_compiler()
 
 
 def test_tf32_is_effective_only_on_a_device_that_supports_it(monkeypatch):

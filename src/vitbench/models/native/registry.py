@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from vitbench.backends.process import current_backend
 from vitbench.config.models import ViT
 
 NATIVE_VITS = {  # of each backend whose class sets has_native_vit → module:class
@@ -65,9 +66,12 @@ class NativeViT(Protocol):
 def build_native(backend: str, p: ViT, normalization: dict, weights: Weights, settings: Settings) -> NativeViT:
     """The native model of `backend` with the given weights. The process must have started that backend.
 
-    normalization: `mean` and `variance` of each channel. Raises ValueError if `backend` has no native model.
+    normalization: `mean` and `variance` of each channel. Raises ValueError if `backend` has no native model, and
+    CompilerError if it is to be compiled and this machine has no compiler for it.
     """
     if backend not in NATIVE_VITS:
         raise ValueError(f"{backend} has no native Vision Transformer; only {', '.join(NATIVE_VITS)} have one")
+    if settings.compiled:
+        current_backend().check_compiler()
     module, _, name = NATIVE_VITS[backend].partition(":")
     return getattr(importlib.import_module(module), name)(p, normalization, weights, settings)
