@@ -1,16 +1,14 @@
 """Describes the hardware, software and provenance of a result."""
 
-import contextlib
 import importlib.metadata
 import os
 import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from vitbench.system.gpus import nvml_handles
+from vitbench.system.gpus import describe_gpu, nvml_handles
 
 # Packages that results are computed with; another version of one of them may change a result.
 COMPUTING = ("keras", "jax", "jaxlib", "torch", "tensorflow", "tensorflow-cpu", "numpy", "ml-dtypes", "h5py")
@@ -124,19 +122,5 @@ def _cpu_name() -> str:
 
 
 def _gpus() -> list[dict]:
-    """The NVIDIA GPUs that this process may use. A value that NVML lacks, as for shared memory, is None."""
-    import pynvml
-
-    def read_or_none(read: Callable, *arguments):
-        with contextlib.suppress(pynvml.NVMLError):
-            return read(*arguments)
-        return None
-
-    return [
-        {
-            "name": read_or_none(pynvml.nvmlDeviceGetName, handle),
-            "memory_bytes": read_or_none(lambda handle: pynvml.nvmlDeviceGetMemoryInfo(handle).total, handle),
-            "driver": read_or_none(pynvml.nvmlSystemGetDriverVersion),
-        }
-        for handle in nvml_handles()
-    ]
+    """The NVIDIA GPUs that this process may use."""
+    return [describe_gpu(gpu) for gpu in nvml_handles()]

@@ -3,28 +3,20 @@ import sys
 
 import pytest
 
+from helpers.fake_nvml import fake_nvml
 from vitbench.system import environment
 from vitbench.system.environment import collect_environment, describe_machine
 from vitbench.system.fingerprint import SOURCE
 from vitbench.system.times import process_times
 
 
-class NVMLError(Exception):
-    """Stands in for the exception that NVML raises."""
-
-
 @pytest.fixture
-def gpu(monkeypatch):
-    """A machine whose only GPU shares the memory of the host, so that NVML does not know its size."""
-
-    def fail(*_):
-        raise NVMLError
-
-    monkeypatch.setattr("pynvml.NVMLError", NVMLError)
-    monkeypatch.setattr("pynvml.nvmlDeviceGetName", lambda handle: "NVIDIA GB10", raising=False)
-    monkeypatch.setattr("pynvml.nvmlDeviceGetMemoryInfo", fail)
-    monkeypatch.setattr("pynvml.nvmlSystemGetDriverVersion", lambda: "580.95")
-    monkeypatch.setattr("vitbench.system.environment.nvml_handles", lambda: [object()])
+def gpu(monkeypatch) -> dict:
+    """What NVML says about the only GPU. It shares the memory of the host, so that NVML does not know its size."""
+    answers: dict = {"GetName": "NVIDIA GB10"}
+    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(answers))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    return answers
 
 
 def test_the_environment_describes_this_machine_and_process():
@@ -46,7 +38,7 @@ def test_a_machine_is_described_by_the_device_that_computes(gpu, monkeypatch):
     assert describe_machine({"type": "gpu", "name": None})["device"] == "NVIDIA GB10"
     assert describe_machine()["device"] == "NVIDIA GB10"
     on_cpu = describe_machine({"type": "cpu", "name": None})["device"]
-    monkeypatch.setattr("vitbench.system.environment.nvml_handles", list)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert on_cpu == describe_machine()["device"] != "NVIDIA GB10"
 
 
