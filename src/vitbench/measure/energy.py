@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from vitbench.system.gpus import nvml_handles, read_nvml
+from vitbench.system.gpus import is_mig, nvml_handles, read_nvml
 
 RAPL = Path("/sys/class/powercap")
 
@@ -55,11 +55,12 @@ def _read_joules(file: Path) -> float:
 
 
 def _nvml_counters() -> list[Counter]:
-    """The counter of the GPU that this process computes on; empty where NVML has none."""
+    """The counter of the GPU that this process computes on; empty where NVML has none, or none of a MIG instance."""
 
     def read_joules() -> float:
         millijoules = read_nvml("nvmlDeviceGetTotalEnergyConsumption", gpus[0])
         return float("nan") if millijoules is None else millijoules / 1e3
 
     gpus = nvml_handles()
-    return [(read_joules, float("inf"))] if gpus and not math.isnan(read_joules()) else []
+    is_readable = bool(gpus) and not is_mig(gpus[0]) and not math.isnan(read_joules())
+    return [(read_joules, float("inf"))] if is_readable else []

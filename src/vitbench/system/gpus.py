@@ -62,24 +62,41 @@ def find_gpu(name: str) -> Any:
     return next((gpu for gpu in gpus if (read_nvml("nvmlDeviceGetUUID", gpu) or "").startswith(name)), None)
 
 
+def is_mig(gpu: Any) -> bool | None:
+    """Whether a GPU is an instance of MIG or is divided into instances, by its handle; None if NVML does not say.
+
+    The counters of NVML then include the other instances of the board.
+    """
+    if (read_nvml("nvmlDeviceGetUUID", gpu) or "").startswith("MIG-"):
+        return True
+    mode = read_nvml("nvmlDeviceGetMigMode", gpu)
+    return mode and bool(mode[0])  # the current mode; the second is pending
+
+
 def describe_gpu(gpu: Any) -> dict:
-    """The name, memory and driver of a GPU, by its handle. What NVML lacks, as for shared memory, is None."""
-    memory = read_nvml("nvmlDeviceGetMemoryInfo", gpu)
+    """The name, memory and driver of a GPU, and whether MIG is on, by its handle.
+
+    What NVML lacks is None: the memory, if the GPU shares that of the host or MIG is on.
+    """
+    mig = is_mig(gpu)
+    memory = None if mig else read_nvml("nvmlDeviceGetMemoryInfo", gpu)
     return {
         "name": read_nvml("nvmlDeviceGetName", gpu),
         "memory_bytes": memory and memory.total,
         "driver": read_nvml("nvmlSystemGetDriverVersion"),
+        "mig": mig,
     }
 
 
 def read_gpu_state(gpu: Any, own_processes: int) -> dict:
     """Clocks (MHz), temperature (°C), power limit (W), clock reasons and other processes of a GPU, by its handle.
 
-    own_processes: how many of the processes that compute on it belong to this job. What NVML lacks is None.
+    own_processes: how many of the processes that compute on it belong to this job. What NVML lacks is None, with MIG also
+    the other processes: they may compute on other instances.
     """
     milliwatts = read_nvml("nvmlDeviceGetEnforcedPowerLimit", gpu)
     reasons = read_nvml("nvmlDeviceGetCurrentClocksThrottleReasons", gpu)
-    processes = read_nvml("nvmlDeviceGetComputeRunningProcesses", gpu)
+    processes = None if is_mig(gpu) else read_nvml("nvmlDeviceGetComputeRunningProcesses", gpu)
     return {
         "clock_mhz": read_nvml("nvmlDeviceGetClockInfo", gpu, _SM_CLOCK),
         "memory_clock_mhz": read_nvml("nvmlDeviceGetClockInfo", gpu, _MEMORY_CLOCK),

@@ -30,7 +30,9 @@ def test_the_environment_describes_this_machine_and_process():
 
 
 def test_a_value_that_nvml_lacks_is_null(gpu):
-    assert collect_environment()["gpus"] == [{"name": "NVIDIA GB10", "memory_bytes": None, "driver": "580.95"}]
+    assert collect_environment()["gpus"] == [
+        {"name": "NVIDIA GB10", "memory_bytes": None, "driver": "580.95", "mig": None}
+    ]
 
 
 def test_a_machine_is_described_by_the_device_that_computes(gpu, monkeypatch):

@@ -1,4 +1,5 @@
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,3 +45,29 @@ def test_the_variable_of_cuda_decides_which_gpus_are_visible(monkeypatch, variab
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
     assert visible_gpus() == names
+
+
+BOARD = {
+    "GetName": "NVIDIA H100",
+    "GetMemoryInfo": SimpleNamespace(total=80 << 30),
+    "GetTotalEnergyConsumption": 1,
+    "GetComputeRunningProcesses": ["this process", "one of another instance"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "mig"),
+    [
+        ("0", {"GetUUID": "GPU-1", "GetMigMode": [1, 1]}, True),
+        ("MIG-1", {"GetUUID": "MIG-1"}, True),
+        ("0", {"GetUUID": "GPU-1", "GetMigMode": [0, 1]}, False),
+        ("0", {"GetUUID": "GPU-1"}, None),
+    ],
+)
+def test_what_nvml_says_about_a_whole_board_is_not_recorded_for_an_instance_of_mig(monkeypatch, name, answers, mig):
+    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(BOARD | answers))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", name)
+    (gpu,) = collect_environment()["gpus"]
+    assert (gpu["mig"], gpu["memory_bytes"]) == (mig, None if mig else 80 << 30)
+    assert MachineWatch(on_gpu=True).finish()["gpu_other_processes"] == (None if mig else 1)
+    assert EnergyMeter(on_gpu=True).source == (None if mig else "nvml")
