@@ -91,8 +91,8 @@ def describe_gpu(gpu: Any) -> dict:
 def read_gpu_state(gpu: Any, own_processes: int) -> dict:
     """Clocks (MHz), temperature (°C), power limit (W), clock reasons and other processes of a GPU, by its handle.
 
-    own_processes: how many of the processes that compute on it belong to this job. What NVML lacks is None, with MIG also
-    the other processes: they may compute on other instances.
+    own_processes: how many of the processes that compute on it belong to this job. What NVML lacks is None. With MIG
+    that includes the other processes, since they may compute on other instances.
     """
     milliwatts = read_nvml("nvmlDeviceGetEnforcedPowerLimit", gpu)
     reasons = read_nvml("nvmlDeviceGetCurrentClocksThrottleReasons", gpu)

@@ -40,6 +40,11 @@ def scratch_folder() -> Path:
     return _folder
 
 
+def is_scratch(folder: Path) -> bool:
+    """Whether `folder` is, or is in, a scratch folder of some process of vitbench."""
+    return any(part.startswith(PREFIX) for part in folder.parts)
+
+
 def use_folder(folder: Path) -> None:
     """Makes `folder`, which the parent process removes, the scratch folder and temporary directory of this process."""
     global _folder
