@@ -62,6 +62,12 @@ def find_gpu(name: str) -> Any:
     return next((gpu for gpu in gpus if (read_nvml("nvmlDeviceGetUUID", gpu) or "").startswith(name)), None)
 
 
+def identify_gpu(name: str) -> str:
+    """The UUID of a GPU by a name as in `find_gpu`; the name itself if NVML does not say."""
+    gpu = find_gpu(name)
+    return (None if gpu is None else read_nvml("nvmlDeviceGetUUID", gpu)) or name
+
+
 def is_mig(gpu: Any) -> bool | None:
     """Whether a GPU is an instance of MIG or is divided into instances, by its handle; None if NVML does not say.
 
