@@ -123,6 +123,10 @@ class Backend(ABC):
     def device(self) -> dict[str, str | None]:
         """The device that this process computes on: `type`, cpu or gpu, and `name`, that of the GPU or None."""
 
+    def gpu_error(self) -> str | None:
+        """Why the framework cannot use a GPU, in its own words; None if it can, or does not say."""
+        return None
+
     @abstractmethod
     def placement(self, model: "keras.Model") -> str:
         """Where the trainable weights of `model` are: "cpu", "gpu" or "cpu, gpu"."""

@@ -55,7 +55,9 @@ def start_backend(name: str, precision: str, accelerator: str, allow_cpu: bool =
     backend.set_precision(precision)
     may_use_cpu = accelerator == "cpu" or (accelerator == "auto" and allow_cpu)
     if not may_use_cpu and backend.device()["type"] != "gpu":
-        raise DeviceError(f"{name} finds no GPU here, and accelerator is {accelerator!r}. {WITHOUT_GPU}")
+        reason = backend.gpu_error()
+        finding = f"{name} finds no GPU here" + (f" ({' '.join(reason.split())})" if reason else "")
+        raise DeviceError(f"{finding}, and accelerator is {accelerator!r}. {WITHOUT_GPU}")
     if backend.device()["type"] == "cpu" and backend.threads() != cores:
         raise RuntimeError(f"{name} computes with {backend.threads()} threads, but this process may use {cores} cores")
     return seconds

@@ -73,6 +73,15 @@ class TorchBackend(Backend):
             return {"type": "gpu", "name": torch.cuda.get_device_name()}
         return {"type": "cpu", "name": None}
 
+    def gpu_error(self) -> str | None:
+        import torch
+
+        try:
+            torch.cuda.init()
+        except (AssertionError, RuntimeError) as error:  # the first from a build without CUDA
+            return str(error)
+        return None
+
     def placement(self, model) -> str:
         return join_device_types({variable.value.device.type for variable in model.trainable_variables})
 
@@ -139,7 +148,7 @@ class TorchBackend(Backend):
         return [{"input_pipeline": "device"}, *outside]
 
     def fused_uniform(self, shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
-        """Draws from PyTorch's own generator. Keras makes a generator per draw, from a seed that it reads off the GPU."""
+        """Draws from PyTorch's own generator. Keras makes a generator per draw, whose seed it reads from the GPU."""
         import keras
         import torch
 

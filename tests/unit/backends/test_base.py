@@ -80,6 +80,19 @@ def test_torch_names_the_allocator_of_the_host(monkeypatch):
     assert not backend.is_out_of_host_memory(RuntimeError("CUDA out of memory"))
 
 
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_a_framework_says_why_it_cannot_use_a_gpu(name, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("Unable to initialize backend")
+
+    monkeypatch.setattr("jax.devices", fail)
+    monkeypatch.setattr("torch.cuda.init", fail)
+    assert get_backend(name).gpu_error() == "Unable to initialize backend"
+    monkeypatch.setattr("jax.devices", lambda kind: ["a GPU"])
+    monkeypatch.setattr("torch.cuda.init", lambda: None)
+    assert get_backend(name).gpu_error() is None
+
+
 def test_tf32_is_effective_only_on_a_device_that_supports_it(monkeypatch):
     backend = FakeBackend()
     for supported, allowed in ((False, True), (True, False), (True, True)):

@@ -34,6 +34,24 @@ def test_a_backend_that_computes_with_other_threads_than_it_may_use_is_an_error(
         start_backend("jax", "float32", "cpu")
 
 
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        (
+            "Unable to initialize\nbackend",
+            r"^jax finds no GPU here \(Unable to initialize backend\), and acc.* 'gpu'\. ",
+        ),
+        (None, "^jax finds no GPU here, and accelerator is 'gpu'"),
+    ],
+)
+def test_a_missing_gpu_is_explained_in_the_words_of_the_framework(monkeypatch, reason, message):
+    monkeypatch.setattr(JaxBackend, "configure", lambda self: None)  # it would count compilations from now on
+    monkeypatch.setattr(JaxBackend, "gpu_error", lambda self: reason)
+    monkeypatch.setattr("vitbench.backends.process._started", [])
+    with pytest.raises(DeviceError, match=message):
+        start_backend("jax", "float32", "gpu")
+
+
 @pytest.mark.parametrize("error", [DeviceError("no GPU"), MemoryError()])
 def test_a_missing_gpu_and_too_little_memory_are_failures_of_the_machine(error):
     assert is_machine_failure(error)
