@@ -1,4 +1,4 @@
-"""The failure policy: a job that fails becomes a row, but a missing GPU or too little memory ends the process.
+"""The failure policy: a job that fails becomes a row; a missing or broken GPU and too little memory end the process.
 
 In the second case a scheduler can repeat the job on another machine. A job that fails because of its config or its code
 would fail again, so the failure is recorded and the command succeeds.

@@ -59,9 +59,12 @@ def test_a_run_that_fails_becomes_a_row(results, fail_at_start):
     assert (row["status"], row["error"], row["epochs"]) == ("failed", "RuntimeError: this GPU is too old", 0)
 
 
-@pytest.mark.parametrize("error", [DeviceError("torch finds no GPU here"), MemoryError()])
+@pytest.mark.parametrize(
+    "error",
+    [DeviceError("torch finds no GPU here"), MemoryError(), RuntimeError("uncorrectable ECC error")],
+)
 @pytest.mark.parametrize("job", [RUN, MEASUREMENT])
-def test_a_missing_gpu_and_too_little_memory_end_the_process_without_a_row(
+def test_a_missing_or_broken_gpu_and_too_little_memory_end_the_process_without_a_row(
     results, monkeypatch, fail_at_start, job, error
 ):
     fail_at_start(error)
@@ -69,6 +72,15 @@ def test_a_missing_gpu_and_too_little_memory_end_the_process_without_a_row(
     with pytest.raises(type(error)):
         runner.run_job(CONFIG, results, job)
     assert not job.result_path(results).exists()
+
+
+def test_a_gpu_that_breaks_while_a_speed_is_measured_ends_the_process_without_a_row(results, monkeypatch):
+    monkeypatch.setattr(throughput, "check_gate", lambda *_: None)
+    monkeypatch.setattr(throughput, "run_in_subprocess", lambda function, arguments, limit: function(*arguments))
+    monkeypatch.setattr(throughput, "start_backend", raising(RuntimeError("cudaErrorECCUncorrectable")))
+    with pytest.raises(DeviceError, match="cudaErrorECCUncorrectable"):
+        runner.run_job(CONFIG, results, MEASUREMENT)
+    assert not MEASUREMENT.result_path(results).exists()
 
 
 def test_a_backend_that_cannot_compute_its_quantities_fails_parity(results, fail_at_start):

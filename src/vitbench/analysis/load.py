@@ -18,6 +18,7 @@ from vitbench.results.tables import load_table
 from vitbench.system.files import read_json
 
 SHOWN_IMAGES = 8
+MOMENTARY = ("clock_mhz", "memory_clock_mhz", "celsius", "clock_reasons", "other_processes")  # of a GPU
 
 # Model, backend, execution mode, precision and seed of a run → metric → whether each image is correct, bool (images,).
 Hits = Mapping[tuple[str, str, str, str, int], dict[str, np.ndarray]]
@@ -81,6 +82,11 @@ class LoadedResults:
         """The images per epoch, without those for validation; None if no manifest was written."""
         images = self.manifest.get("train_images")
         return images and validation_start(images, self.config.dataset.validation_fraction)
+
+    @property
+    def warm_caches(self) -> list[str]:
+        """The variables of any job that named a compilation cache of the user's."""
+        return sorted({name for job in self.environments for name in job.values.get("warm_caches", [])})
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -159,8 +165,11 @@ def _load_environments(config: Config, results: Results) -> list[RecordedEnviron
         if path.exists():
             values = read_json(path)
             values = values.get("environment", {}) if job.seed is None else values
-            # The tables say when the processes of a run started and ended.
+            # The tables say when the processes of a run started and ended, and what a GPU did in each round.
             values["execution"] = {k: v for k, v in values.get("execution", {}).items() if k != "sessions"}
+            for gpu in values.get("gpus", []):
+                for name in MOMENTARY:
+                    gpu.pop(name, None)
             environments.append(RecordedEnvironment(job.model, job.backend, job.execution, job.precision, values))
     return environments
 

@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import os
 import random
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
 
 # The attribute of a Keras model that holds a compiled function → the method of the model that this function runs.
 STEP_FUNCTIONS = {"train_function": "train_step", "test_function": "test_step", "predict_function": "predict_step"}
+
+# Lower-case parts of the errors of Python, C++ and CUDA when memory runs out. Libraries of CUDA that start late, when
+# the memory is full, say only that they were not initialised.
+_MEMORY_ERRORS = (
+    "memoryerror",
+    "unable to allocate",
+    "std::bad_alloc",
+    "out of memory",
+    "out_of_memory",
+    "cudaerrormemoryallocation",
+    "status_alloc_failed",
+    "cublas_status_not_initialized",
+    "cudnn_status_not_initialized",
+    "dnn library initialization failed",
+)
+_FAILED_ALLOCATION = re.compile(r"failed to allocate (request for )?\d[\d.,]*\s?([kmgt]?i?b|bytes?)\b")
 
 
 class CompilerError(Exception):
@@ -113,6 +130,10 @@ class Backend(ABC):
     def device(self) -> dict[str, str | None]:
         """The device that this process computes on: `type`, cpu or gpu, and `name`, that of the GPU or None."""
 
+    def gpu_error(self) -> str | None:
+        """Why the framework cannot use a GPU, in its own words; None if it can, or does not say."""
+        return None
+
     @abstractmethod
     def placement(self, model: "keras.Model") -> str:
         """Where the trainable weights of `model` are: "cpu", "gpu" or "cpu, gpu"."""
@@ -130,10 +151,11 @@ class Backend(ABC):
 
         It imports no framework, so it can be called in any process.
         """
-        python_and_cpp = ("memoryerror", "unable to allocate", "std::bad_alloc")
-        cuda = ("out of memory", "out_of_memory", "status_alloc_failed")
-        errors = (*python_and_cpp, *cuda, *self.memory_errors, *self.host_memory_errors)
-        return any(part in error.lower() for part in errors)
+        text = error.lower()
+        if "shared memory size limit exceeded" in text:  # that of a multiprocessor, too small for a kernel of XLA
+            return False
+        errors = (*_MEMORY_ERRORS, *self.memory_errors, *self.host_memory_errors)
+        return any(part in text for part in errors) or bool(_FAILED_ALLOCATION.search(text))
 
     def is_out_of_host_memory(self, error: BaseException) -> bool:
         """Whether the memory of the host ran out, so that the same job may succeed on a machine with more."""

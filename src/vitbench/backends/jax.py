@@ -56,6 +56,15 @@ class JaxBackend(Backend):
         first = jax.devices()[0]
         return {"type": "cpu", "name": None} if first.platform == "cpu" else {"type": "gpu", "name": first.device_kind}
 
+    def gpu_error(self) -> str | None:
+        import jax
+
+        try:
+            jax.devices("gpu")
+        except RuntimeError as error:
+            return str(error)
+        return None
+
     def placement(self, model) -> str:
         variables = model.trainable_variables
         return join_device_types({device.platform for variable in variables for device in variable.value.devices()})

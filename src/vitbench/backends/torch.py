@@ -75,6 +75,15 @@ class TorchBackend(Backend):
             return {"type": "gpu", "name": torch.cuda.get_device_name()}
         return {"type": "cpu", "name": None}
 
+    def gpu_error(self) -> str | None:
+        import torch
+
+        try:
+            torch.cuda.init()
+        except (AssertionError, RuntimeError) as error:  # the first from a build without CUDA
+            return str(error)
+        return None
+
     def placement(self, model) -> str:
         return join_device_types({variable.value.device.type for variable in model.trainable_variables})
 

@@ -49,7 +49,11 @@ class Config(Section):
     backends: Annotated[list[Backend], Distinct] = Field(
         default=list(BACKENDS), min_length=1, description="The backends to compare."
     )
-    baseline: Baseline | None = Field(default=Baseline(), description="The baseline, or null for none.")
+    baseline: Baseline | None = Field(
+        default=Baseline(),
+        description="The baseline. null: none, and no resnet50v2 either, unless it is the only model. To compare the "
+        "backends on resnet50v2 as well, name them all in baseline.backends.",
+    )
     seeds: Annotated[list[Seed], Distinct] = Field(
         default=[0, 1, 2], min_length=1, description="Seeds of the runs; each configuration is trained once per seed."
     )
@@ -65,6 +69,14 @@ class Config(Section):
     parity: Parity = Parity()
     statistics: Statistics = Statistics()
     report: Report = Report()
+
+    @model_validator(mode="after")
+    def _remove_unused_baseline(self):
+        """The parameters of resnet50v2 do not say that it takes part: the files for every experiment contain them."""
+        default = Baseline().model
+        if self.baseline is None and self.models.parameters().keys() - {default}:
+            object.__setattr__(self, "models", self.models.model_copy(update={default: None}))  # the config is frozen
+        return self
 
     @model_validator(mode="after")
     def _check_model_names(self):

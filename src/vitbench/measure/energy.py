@@ -1,10 +1,11 @@
 """Energy, if this machine has a counter: that of the GPU through NVML, or those of the processors through RAPL."""
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from vitbench.system.gpus import nvml_handles
+from vitbench.system.gpus import is_mig, nvml_handles, read_nvml
 
 RAPL = Path("/sys/class/powercap")
 
@@ -33,8 +34,8 @@ class EnergyMeter:
             self.joules = (self.joules or 0.0) + (difference if difference >= 0 else difference + overflow)
 
     def joules_per_image(self, images: int) -> float | None:
-        """None if no counter can be read."""
-        return None if self.joules is None else self.joules / images
+        """None if no counter can be read, or NVML refused once."""
+        return None if self.joules is None or math.isnan(self.joules) else self.joules / images
 
 
 def _rapl_counters(folder: Path) -> list[Counter]:
@@ -54,12 +55,12 @@ def _read_joules(file: Path) -> float:
 
 
 def _nvml_counters() -> list[Counter]:
-    """The counter of the GPU that this process computes on; empty where NVML has none."""
-    import pynvml
+    """The counter of the GPU that this process computes on; empty where NVML has none, or none of a MIG instance."""
 
-    try:
-        gpu = nvml_handles()[0]
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu)
-    except (IndexError, pynvml.NVMLError):
-        return []
-    return [(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3, float("inf"))]
+    def read_joules() -> float:
+        millijoules = read_nvml("nvmlDeviceGetTotalEnergyConsumption", gpus[0])
+        return float("nan") if millijoules is None else millijoules / 1e3
+
+    gpus = nvml_handles()
+    is_readable = bool(gpus) and not is_mig(gpus[0]) and not math.isnan(read_joules())
+    return [(read_joules, float("inf"))] if is_readable else []

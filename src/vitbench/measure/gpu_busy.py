@@ -5,7 +5,9 @@ import statistics
 import time
 from collections.abc import Callable
 
-from vitbench.system.gpus import nvml_handles
+from vitbench.system.gpus import is_mig, nvml_handles, read_nvml
+
+_UTILIZATION = 1  # an argument of NVML: NVML_GPU_UTILIZATION_SAMPLES
 
 
 class GpuBusyMeter:
@@ -17,7 +19,7 @@ class GpuBusyMeter:
 
     def __init__(self, on_gpu: bool, clock: Callable[[], float] = time.time):
         handles = nvml_handles() if on_gpu else []
-        self._gpu = handles[0] if handles else None
+        self._gpu = handles[0] if handles and not is_mig(handles[0]) else None  # NVML would sample the whole board
         self._clock, self._values = clock, []
 
     def start(self) -> None:
@@ -37,10 +39,6 @@ class GpuBusyMeter:
 
 def _read_samples(gpu, since: float) -> list[tuple[float, float]]:
     """The ends of the samples after `since`, both in seconds since 1970, and the share of each."""
-    import pynvml
-
-    try:
-        _, samples = pynvml.nvmlDeviceGetSamples(gpu, pynvml.NVML_GPU_UTILIZATION_SAMPLES, int(1e6 * since))
-    except pynvml.NVMLError:  # this GPU has none, or there is none yet
-        return []
+    answer = read_nvml("nvmlDeviceGetSamples", gpu, _UTILIZATION, int(1e6 * since))
+    samples = answer[1] if answer else []  # of this GPU NVML has none, or none yet
     return [(sample.timeStamp / 1e6, sample.sampleValue.uiVal / 100) for sample in samples]

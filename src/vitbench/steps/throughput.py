@@ -8,7 +8,7 @@ processes disturbed is measured again.
 from dataclasses import asdict
 from typing import Any
 
-from vitbench.backends.process import start_backend
+from vitbench.backends.process import raise_device_errors, start_backend
 from vitbench.backends.registry import get_backend
 from vitbench.config.schema import Config
 from vitbench.execution.plans import load_plan
@@ -30,7 +30,10 @@ MOST_ATTEMPTS = 3
 
 
 def run(config: Config, results: Results, job: Job) -> str:
-    """Measures `job` at each batch size and returns its status. Raises GatedError if parity failed."""
+    """Measures `job` at each batch size and returns its status.
+
+    Raises GatedError if parity failed, and DeviceError if the GPU is missing or broken.
+    """
     warning = check_gate(config, results, job)
     bar = ProgressBar(f"throughput {job}", len(config.batch_sizes()), "batch size")
     measurements, environment, too_large = [], None, {}
@@ -131,6 +134,7 @@ def build_row(outcome: dict, phase: str, limit_seconds: float, backend: str) -> 
     return outcome["rows"][phase] | {"status": "completed", "device_peak_flops_per_second": peak}
 
 
+@raise_device_errors()
 def _measure(config: Config, results: Results, job: Job, batch_size: int, phases: list[str]) -> dict:
     startup = start_backend(job.backend, job.precision, config.accelerator, config.allow_cpu)
     from vitbench.measure.throughput import measure_phases  # imports Keras

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vitbench.backends.base import Backend
 from vitbench.backends.plan import Plan
-from vitbench.backends.process import DeviceError, start_backend
+from vitbench.backends.process import DeviceError, raise_device_errors, start_backend
 from vitbench.backends.registry import get_backend
 from vitbench.config.schema import Config
 from vitbench.execution.plans import choose_plan, search_plans
@@ -32,7 +32,7 @@ from vitbench.system.times import process_times
 def run(config: Config, results: Results, model: str, backend: str, precision: str) -> None:
     """Writes the candidates with their times, the chosen plan and the reason.
 
-    Raises DeviceError if the config needs a GPU and there is none.
+    Raises DeviceError if the config needs a GPU and there is none that works.
     """
     job = Job(model, backend, "tuned", precision)
 
@@ -89,6 +89,7 @@ def _compilation_folders(backend: Backend) -> Iterator[Callable[[Plan], None]]:
                 os.environ.pop(name, None)
 
 
+@raise_device_errors()
 def _measure(config: Config, results: Results, job: Job, plan: Plan, best_step_seconds: float | None) -> dict:
     started = time.perf_counter()
     start_backend(job.backend, job.precision, config.accelerator, config.allow_cpu)

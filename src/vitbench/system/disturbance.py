@@ -8,20 +8,9 @@ from dataclasses import dataclass
 
 from vitbench.formatting import format_percent, join_words
 from vitbench.system.environment import usable_cores
-from vitbench.system.gpus import nvml_handles
+from vitbench.system.gpus import nvml_handles, read_gpu_state
 
-# Reasons why an NVIDIA GPU runs at a lower clock: bits of NVML, see "Clocks Event Reasons" in its reference. The last
-# four disturb a measurement; the others belong to normal operation.
-_CLOCK_REASONS = {
-    "idle": 0x1,
-    "applications_clocks": 0x2,
-    "power_cap": 0x4,
-    "sync_boost": 0x10,
-    "hardware_slowdown": 0x8,
-    "thermal_software": 0x20,
-    "thermal_hardware": 0x40,
-    "power_brake": 0x80,
-}
+# Clock reasons of NVML that disturb a measurement; the others belong to normal operation.
 _DISTURBING_REASONS = {"hardware_slowdown", "thermal_software", "thermal_hardware", "power_brake"}
 
 
@@ -139,28 +128,9 @@ def _cpu_mhz() -> float | None:
 
 def _read_gpu() -> dict:
     """The columns of the GPU that this process computes on; empty without NVML."""
-    import pynvml
-
-    def read_or_none(function, *arguments):
-        with contextlib.suppress(pynvml.NVMLError):
-            return function(*arguments)
-        return None
-
-    handles = nvml_handles()
-    if not handles:
+    gpus = nvml_handles()
+    if not gpus:
         return {}
-    gpu = handles[0]
-    milliwatts = read_or_none(pynvml.nvmlDeviceGetEnforcedPowerLimit, gpu)
-    reasons = read_or_none(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, gpu)
-    processes = read_or_none(pynvml.nvmlDeviceGetComputeRunningProcesses, gpu)
-    return {
-        "gpu_clock_mhz": read_or_none(pynvml.nvmlDeviceGetClockInfo, gpu, pynvml.NVML_CLOCK_SM),
-        "gpu_celsius": read_or_none(pynvml.nvmlDeviceGetTemperature, gpu, pynvml.NVML_TEMPERATURE_GPU),
-        "gpu_power_limit_watts": milliwatts and milliwatts / 1000,
-        "gpu_clock_reasons": None if reasons is None else _name_reasons(reasons),
-        "gpu_other_processes": None if processes is None else max(0, len(processes) - 1),  # this process is one of them
-    }
-
-
-def _name_reasons(bits: int) -> str:
-    return ", ".join(name for name, bit in _CLOCK_REASONS.items() if bits & bit)
+    state = read_gpu_state(gpus[0], own_processes=1)
+    columns = ("clock_mhz", "celsius", "power_limit_watts", "clock_reasons", "other_processes")
+    return {f"gpu_{column}": state[column] for column in columns}

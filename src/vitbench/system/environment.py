@@ -1,20 +1,20 @@
 """Describes the hardware, software and provenance of a result."""
 
-import contextlib
 import importlib.metadata
 import os
 import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from vitbench.system.gpus import nvml_handles
+from vitbench.system.gpus import describe_gpu, nvml_handles, read_gpu_state
 
 # Packages that results are computed with; another version of one of them may change a result.
 COMPUTING = ("keras", "jax", "jaxlib", "torch", "tensorflow", "tensorflow-cpu", "numpy", "ml-dtypes", "h5py")
 PACKAGES = (*COMPUTING, "pandas", "seaborn", "snakemake", "papermill")
+# What the names of CUDA's libraries begin with; some end in a version of CUDA.
+LIBRARY_PREFIXES = ("nvidia-cublas", "nvidia-cudnn", "nvidia-nccl", "triton", "jax-cuda")
 # Of TF_, only what TensorFlow reads: Terraform uses the prefix too, for tokens among others.
 VARIABLE_PREFIXES = (
     "CUBLAS_",
@@ -22,6 +22,7 @@ VARIABLE_PREFIXES = (
     "CUDNN_",
     "JAX_",
     "KERAS_",
+    "LD_LIBRARY_PATH",
     "LD_PRELOAD",
     "MALLOC_",
     "MKL_",
@@ -46,27 +47,30 @@ VARIABLE_PREFIXES = (
     "TRITON_",
     "XLA_",
 )
-UNRECORDED_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR",)  # a new folder in each process
+# Folders in which the frameworks keep what they have compiled, so that later processes start faster.
+CACHE_VARIABLES = ("JAX_COMPILATION_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 
 
 def collect_environment(computing_on: dict | None = None) -> dict:
     """The hardware, the software and the variables that affect a result of this process; see `describe_machine`."""
     import psutil
 
+    warm_caches = _list_warm_caches()
     return {
         **describe_machine(computing_on),
         "os": platform.platform(),
         "python_version": platform.python_version(),
         "cpu": {"model": _cpu_name(), "logical_cores": os.cpu_count(), "usable_cores": len(usable_cores())},
         "memory_bytes": psutil.virtual_memory().total,
-        "gpus": _gpus(),
-        "packages": installed_versions(PACKAGES),
-        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain", "-uno"))},
+        "gpus": _describe_gpus(bool(computing_on) and computing_on["type"] == "gpu"),
+        "packages": installed_versions(PACKAGES) | _library_versions(),
+        "git": _describe_checkout(),
         "variables": {
             name: value
             for name, value in sorted(os.environ.items())
-            if name.startswith(VARIABLE_PREFIXES) and name not in UNRECORDED_VARIABLES
+            if name.startswith(VARIABLE_PREFIXES) and (name in warm_caches or name not in CACHE_VARIABLES)
         },
+        "warm_caches": warm_caches,
     }
 
 
@@ -77,7 +81,7 @@ def describe_machine(computing_on: dict | None = None) -> dict:
     the device is the GPU that this process may use, or the CPU without one.
     """
     device = computing_on or {"type": "gpu", "name": None}
-    gpu_names = device["name"] or ", ".join(gpu["name"] for gpu in _gpus() if gpu["name"])
+    gpu_names = device["name"] or ", ".join(gpu["name"] for gpu in map(describe_gpu, nvml_handles()) if gpu["name"])
     name = gpu_names if device["type"] == "gpu" else None
     return {"device": name or _cpu_name(), "hostname": platform.node()}
 
@@ -102,9 +106,30 @@ def peak_host_memory_bytes() -> int:
 
 def _version(package: str) -> str | None:
     try:
-        return importlib.metadata.version(package)
+        version = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+    # The metadata of torch's wheels may lack for which CUDA they were built, as in 2.11.0+cu130.
+    return str(getattr(sys.modules.get(package), "__version__", version))
+
+
+def _library_versions() -> dict[str, str]:
+    """The versions of the libraries of CUDA that are installed as packages, by the names of these."""
+    packages = {package.name: package.version for package in importlib.metadata.distributions()}
+    return {name: packages[name] for name in sorted(filter(None, packages)) if name.startswith(LIBRARY_PREFIXES)}
+
+
+def _list_warm_caches() -> list[str]:
+    """The variables that name a compilation cache of the user's, which earlier processes may have filled."""
+    from vitbench.system.scratch import is_scratch  # needs filelock, which a process that only plans lacks
+
+    return [name for name in CACHE_VARIABLES if (folder := os.environ.get(name)) and not is_scratch(Path(folder))]
+
+
+def _describe_checkout() -> dict:
+    """The commit of vitbench and whether files differ from it; None outside a repository or without git."""
+    changes = _git("status", "--porcelain", "-uno")
+    return {"commit": _git("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
 
 
 def _git(*arguments: str) -> str | None:
@@ -123,20 +148,9 @@ def _cpu_name() -> str:
         return platform.processor() or platform.machine()
 
 
-def _gpus() -> list[dict]:
-    """The NVIDIA GPUs that this process may use. A value that NVML lacks, as for shared memory, is None."""
-    import pynvml
-
-    def read_or_none(read: Callable, *arguments):
-        with contextlib.suppress(pynvml.NVMLError):
-            return read(*arguments)
-        return None
-
+def _describe_gpus(computes_on_gpu: bool) -> list[dict]:
+    """The NVIDIA GPUs that this process may use, and their states. computes_on_gpu: whether it uses the first one."""
     return [
-        {
-            "name": read_or_none(pynvml.nvmlDeviceGetName, handle),
-            "memory_bytes": read_or_none(lambda handle: pynvml.nvmlDeviceGetMemoryInfo(handle).total, handle),
-            "driver": read_or_none(pynvml.nvmlSystemGetDriverVersion),
-        }
-        for handle in nvml_handles()
+        describe_gpu(gpu) | read_gpu_state(gpu, own_processes=int(computes_on_gpu and place == 0))
+        for place, gpu in enumerate(nvml_handles())
     ]

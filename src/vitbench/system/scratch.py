@@ -40,6 +40,17 @@ def scratch_folder() -> Path:
     return _folder
 
 
+def shared_folder() -> Path:
+    """The folder for the files that the processes of all users share, whatever their temporary directories are."""
+    folders = (Path("/tmp"), Path("/var/lock"))
+    return next((folder for folder in folders if os.access(folder, os.W_OK)), Path(tempfile.gettempdir()))
+
+
+def is_scratch(folder: Path) -> bool:
+    """Whether `folder` is, or is in, a scratch folder of some process of vitbench."""
+    return any(part.startswith(PREFIX) for part in folder.parts)
+
+
 def use_folder(folder: Path) -> None:
     """Makes `folder`, which the parent process removes, the scratch folder and temporary directory of this process."""
     global _folder
@@ -67,7 +78,8 @@ def remove_at_exit(path: Path, lock: int) -> None:
 
 def remove_leftovers() -> None:
     """Removes the files and folders of processes that have ended: their locks are free."""
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    folders = {Path(tempfile.gettempdir()), shared_folder()}
+    for path in (path for folder in folders for path in folder.glob(f"{PREFIX}*")):
         with contextlib.suppress(OSError):  # of another user, removed meanwhile, or on a file system without locks
             descriptor = os.open(path, os.O_RDONLY)
             try:

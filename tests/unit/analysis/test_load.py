@@ -68,6 +68,23 @@ def test_the_environment_of_a_run_leaves_out_the_times_of_its_processes(results)
     assert environment.values == {"device": "CPU", "execution": {"backend": "jax"}}
 
 
+def test_the_environment_leaves_out_what_a_gpu_did_at_one_moment(results):
+    write_json(RUN.result_path(results), {})
+    gpus = [{"name": "H100", "clock_mhz": 1980, "other_processes": 0, "power_limit_watts": 700}]
+    write_json(RUN.result_path(results).with_name("environment.json"), {"gpus": gpus})
+    (environment,) = load_results(results.root).environments
+    assert environment.values["gpus"] == [{"name": "H100", "power_limit_watts": 700}]
+
+
+def test_the_caches_that_made_starts_warm_are_those_of_all_jobs(results):
+    measurement = Job("vit", "jax", "tuned", "float32", round="1")
+    assert load_results(results.root).warm_caches == []
+    write_json(RUN.result_path(results), {})
+    write_json(RUN.result_path(results).with_name("environment.json"), {"warm_caches": ["TRITON_CACHE_DIR"]})
+    write_json(measurement.result_path(results), {"environment": {"warm_caches": ["JAX_COMPILATION_CACHE_DIR"]}})
+    assert load_results(results.root).warm_caches == ["JAX_COMPILATION_CACHE_DIR", "TRITON_CACHE_DIR"]
+
+
 def test_the_chosen_plans_come_with_their_model_backend_and_precision(results):
     write_json(results.tune("vit", "jax", "float32"), {"chosen": 1})
     assert load_results(results.root).tuning == [

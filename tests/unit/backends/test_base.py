@@ -12,18 +12,33 @@ from vitbench.backends.registry import BACKENDS, get_backend
 GPU = {"type": "gpu", "name": "a GPU"}
 
 
+MEMORY_ERRORS = [
+    "MemoryError: ",
+    "ArrayMemoryError: Unable to allocate 3 GiB",
+    "RuntimeError: std::bad_alloc",
+    "RuntimeError: CUDA out of memory",
+    "XlaRuntimeError: CUDA_ERROR_OUT_OF_MEMORY",
+    "AcceleratorError: CUDA error: cudaErrorMemoryAllocation",
+    "RuntimeError: CUBLAS_STATUS_ALLOC_FAILED",
+    "RuntimeError: CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+    "RuntimeError: cuDNN error: CUDNN_STATUS_NOT_INITIALIZED",
+    "XlaRuntimeError: FAILED_PRECONDITION: DNN library initialization failed. Look at the errors above",
+    "InternalError: Failed to allocate 411041792 bytes from device",
+    "InternalError: failed to allocate 1.2GiB (1288490188 bytes) from device",
+    "InternalError: Failed to allocate request for 512.0MiB (536870912B) on device ordinal 0",
+]
+OTHER_ERRORS = [
+    "ValueError: shapes (3,) and (4,) do not match",
+    "XlaRuntimeError: RESOURCE_EXHAUSTED: Shared memory size limit exceeded: requested 234496, available: 232448",
+    "ResourceExhaustedError: Shared memory size limit exceeded: requested 234496, available: 232448",
+    "OutOfResources: out of resource: shared memory, Required: 234496, Hardware limit: 232448",
+    "RuntimeError: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED",
+    "RuntimeError: failed to allocate 3 streams",
+]
+
+
 @pytest.mark.parametrize("name", BACKENDS)
-@pytest.mark.parametrize(
-    "error",
-    [
-        "MemoryError: ",
-        "ArrayMemoryError: Unable to allocate 3 GiB",
-        "RuntimeError: std::bad_alloc",
-        "RuntimeError: CUDA out of memory",
-        "XlaRuntimeError: CUDA_ERROR_OUT_OF_MEMORY",
-        "RuntimeError: CUBLAS_STATUS_ALLOC_FAILED",
-    ],
-)
+@pytest.mark.parametrize("error", MEMORY_ERRORS)
 def test_every_backend_knows_the_memory_errors_of_python_cpp_and_cuda(name, error):
     assert get_backend(name).is_out_of_memory(error)
 
@@ -43,8 +58,9 @@ def test_each_backend_knows_its_own_memory_errors(name, error):
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-def test_other_errors_are_not_memory_errors(name):
-    assert not get_backend(name).is_out_of_memory("ValueError: shapes (3,) and (4,) do not match")
+@pytest.mark.parametrize("error", OTHER_ERRORS)
+def test_other_errors_are_not_memory_errors(name, error):
+    assert not get_backend(name).is_out_of_memory(error)
 
 
 def test_the_host_memory_ran_out_if_the_error_says_so_or_the_device_is_the_host(monkeypatch):
@@ -84,6 +100,19 @@ def test_torch_says_which_compiler_is_missing(monkeypatch, tmp_path, device, var
     backend.check_compiler()
     monkeypatch.setenv(variable, str(compiler.rename(tmp_path / "of-the-user")))
     backend.check_compiler()
+
+
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_a_framework_says_why_it_cannot_use_a_gpu(name, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("Unable to initialize backend")
+
+    monkeypatch.setattr("jax.devices", fail)
+    monkeypatch.setattr("torch.cuda.init", fail)
+    assert get_backend(name).gpu_error() == "Unable to initialize backend"
+    monkeypatch.setattr("jax.devices", lambda kind: ["a GPU"])
+    monkeypatch.setattr("torch.cuda.init", lambda: None)
+    assert get_backend(name).gpu_error() is None
 
 
 def test_tf32_is_effective_only_on_a_device_that_supports_it(monkeypatch):

@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from vitbench.backends.registry import BACKENDS
 from vitbench.config.loading import load_config, parse_config
 from vitbench.config.schema import Config
@@ -49,6 +51,28 @@ def test_model_backends_are_every_model_on_each_of_its_backends():
     assert config.model_backends() == [("vit", b) for b in BACKENDS] + [("resnet50v2", "torch")]
     assert (config.model_seeds("vit"), config.model_seeds("resnet50v2")) == ([0, 1, 2], [5])
     assert (config.reference_backend("vit"), config.reference_backend("resnet50v2")) == ("jax", "jax")
+
+
+@pytest.mark.parametrize(
+    ("settings", "models"),
+    [
+        ({"baseline": None}, ["vit"]),
+        ({"baseline": None, "models": {"resnet50v2": {"image_size": 48}}}, ["vit"]),
+        ({"baseline": None, "models": {"own": {"builder": "nets:build"}}}, ["vit", "own"]),
+        ({"baseline": None, "models": {"vit": None}}, ["resnet50v2"]),
+        ({"baseline": {"model": "vit"}}, ["vit", "resnet50v2"]),
+    ],
+)
+def test_without_a_baseline_its_model_takes_part_only_if_it_is_alone(settings, models):
+    config = parse_config(settings)
+    assert list(config.models.parameters()) == list(dict(config.model_backends())) == models
+    assert parse_config(config.model_dump(mode="json")) == config
+
+
+def test_a_baseline_on_every_backend_takes_part_like_the_other_models():
+    config = parse_config({"baseline": {"backends": list(BACKENDS)}})
+    assert config.model_backends() == [(model, b) for model in ("vit", "resnet50v2") for b in BACKENDS]
+    assert config.model_seeds("resnet50v2") == config.model_seeds("vit")
 
 
 def test_a_model_with_one_backend_is_compared_with_another_backend_if_there_is_one():

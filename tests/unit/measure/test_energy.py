@@ -1,7 +1,9 @@
+import sys
 from pathlib import Path
 
 import pytest
 
+from helpers.fake_nvml import fake_nvml
 from vitbench.measure.energy import EnergyMeter
 
 
@@ -63,3 +65,28 @@ def test_joules_per_image_divides_the_energy_by_the_images(rapl, tmp_path):
     meter.stop()
     assert meter.joules_per_image(8) == pytest.approx(0.5)
     assert EnergyMeter(on_gpu=False, rapl=tmp_path / "missing").joules_per_image(8) is None
+
+
+@pytest.fixture
+def gpu(monkeypatch) -> dict:
+    """What NVML says about the only GPU."""
+    answers = {"GetTotalEnergyConsumption": 5000}  # mJ
+    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(answers))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    return answers
+
+
+def test_the_energy_of_a_gpu_is_that_of_its_board(gpu):
+    meter = EnergyMeter(on_gpu=True)
+    meter.start()
+    gpu["GetTotalEnergyConsumption"] = 7000
+    meter.stop()
+    assert (meter.joules_per_image(4), meter.source) == (0.5, "nvml")
+
+
+def test_energy_that_nvml_no_longer_says_is_not_known(gpu):
+    meter = EnergyMeter(on_gpu=True)
+    meter.start()
+    gpu.clear()
+    meter.stop()
+    assert meter.joules_per_image(4) is None

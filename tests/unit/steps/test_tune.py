@@ -45,6 +45,16 @@ def test_an_error_of_the_user_ends_the_candidate_and_not_the_step(tmp_path, monk
     assert statuses == {("failed", "cannot build the model")}
 
 
+def test_a_gpu_that_breaks_ends_the_step(tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("GPU is lost")
+
+    monkeypatch.setattr(tune, "run_in_subprocess", lambda function, arguments, limit: function(*arguments))
+    monkeypatch.setattr(tune, "start_backend", fail)
+    with pytest.raises(DeviceError, match="GPU is lost"):
+        tune.run(CONFIG, Results(tmp_path), "vit", "torch", "float32")
+
+
 def test_a_missing_gpu_ends_the_step(tmp_path, monkeypatch):
     def measure(plan: Plan) -> dict:
         raise DeviceError("torch finds no GPU here")

@@ -2,10 +2,10 @@ import os
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import pytest
 
+from helpers.fake_nvml import fake_nvml
 from vitbench.system import disturbance as module
 from vitbench.system.disturbance import MachineWatch, describe_disturbance, disturbance
 
@@ -72,23 +72,15 @@ def test_a_disturbance_is_described_by_its_cause():
     )
 
 
-def refuse(*_):
-    raise RuntimeError("not supported")
-
-
 def test_the_state_of_the_gpu_is_read_and_what_nvml_lacks_is_null(monkeypatch):
-    nvml = SimpleNamespace(
-        NVML_CLOCK_SM=1,
-        NVML_TEMPERATURE_GPU=0,
-        NVMLError=RuntimeError,
-        nvmlDeviceGetEnforcedPowerLimit=lambda gpu: 700_000,
-        nvmlDeviceGetCurrentClocksThrottleReasons=lambda gpu: 0x44,
-        nvmlDeviceGetComputeRunningProcesses=lambda gpu: ["this process", "another one"],
-        nvmlDeviceGetClockInfo=lambda gpu, clock: 1980,
-        nvmlDeviceGetTemperature=refuse,
-    )
-    monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    monkeypatch.setattr(module, "nvml_handles", lambda: ["gpu"])
+    gpu = {
+        "SM clock": 1980,
+        "GetEnforcedPowerLimit": 700_000,
+        "GetCurrentClocksThrottleReasons": 0x44,
+        "GetComputeRunningProcesses": ["this process", "another one"],
+    }
+    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(gpu))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     columns = MachineWatch(on_gpu=True).finish()
     assert {name: value for name, value in columns.items() if name.startswith("gpu_")} == {
         "gpu_clock_mhz": 1980,

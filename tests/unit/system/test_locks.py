@@ -15,8 +15,9 @@ from vitbench.system.locks import hold_one_of
 
 JOB = """
 import os, sys, time
+from pathlib import Path
 from vitbench.system.gpu_claim import claim_gpu
-gpu = claim_gpu(sys.argv[1])
+gpu = claim_gpu(sys.argv[1], Path(os.environ["TMPDIR"]))
 print(gpu, os.environ.get("CUDA_VISIBLE_DEVICES"), time.time(), flush=True)
 time.sleep(float(sys.argv[2]))
 print(time.time(), flush=True)

@@ -32,7 +32,7 @@ def child():
 
 if __name__ == "__main__":
     os.environ["CUDA_VISIBLE_DEVICES"] = "4"
-    claim_gpu("auto")
+    claim_gpu("auto", Path(os.environ["TMPDIR"]))
     print(os.getpid(), scratch_folder(), flush=True)
     run_in_subprocess(child, (), float("inf"))
 """

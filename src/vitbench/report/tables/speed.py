@@ -8,7 +8,7 @@ from vitbench.analysis.startup import startup_costs
 from vitbench.analysis.statistics import METRICS
 from vitbench.backends.plan import PUBLISHED
 from vitbench.config.schema import Config
-from vitbench.formatting import MISSING, format_gibibytes, format_number, format_percent
+from vitbench.formatting import MISSING, format_gibibytes, format_number, format_percent, join_words
 from vitbench.report.html import Html, abbreviate, backend_label, badge
 from vitbench.report.speed_summary import PHASES
 from vitbench.report.tables.rows import (
@@ -138,8 +138,11 @@ def shares_table(throughput: pd.DataFrame) -> Html:
     return condensed_table(rows, caption, "shares", numeric=list(columns))
 
 
-def startup_table(throughput: pd.DataFrame, train_images: int | None) -> Html:
-    """Startup times, and the number of epochs after which a longer startup has paid off."""
+def startup_table(throughput: pd.DataFrame, train_images: int | None, warm_caches: list[str]) -> Html:
+    """Startup times, and the number of epochs after which a longer startup has paid off.
+
+    warm_caches: the variables that named a compilation cache of the user's.
+    """
     columns = {
         "Batch size": ("batch_size", format_number),
         "Import,\N{NO-BREAK SPACE}s": ("import_seconds", format_number),
@@ -160,6 +163,8 @@ def startup_table(throughput: pd.DataFrame, train_images: int | None) -> Html:
         "state. Pays off after: the number of epochs after which a longer startup has been made up for, compared with "
         "the shortest one of the model."
     )
+    if warm_caches:
+        caption += f" Some starts were not cold: {join_words(warm_caches)} kept compiled code between processes."
     return condensed_table(rows, caption, "startup", numeric=list(columns))
 
 

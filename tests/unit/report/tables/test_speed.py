@@ -74,7 +74,7 @@ def test_a_longer_startup_pays_off_after_some_epochs_or_never(tables, settings):
     throughput.loc[slow, "first_step_seconds"] += 10.0
     idle = (throughput["backend"] == "torch") & (throughput["execution"] == "published")
     throughput.loc[idle, "first_step_seconds"] += 10.0
-    table = speed.startup_table(throughput, 1293)
+    table = speed.startup_table(throughput, 1293, [])
     rows = {(r["Backend"], r["Execution"]): r for r in read_rows(table) if r["Model"] == "vit"}
     assert rows["jax", "tuned"]["Pays off after"].endswith(" epochs")
     assert rows["torch", "published"]["Pays off after"] == "never"
@@ -84,8 +84,14 @@ def test_a_longer_startup_pays_off_after_some_epochs_or_never(tables, settings):
 
 
 def test_without_the_number_of_images_nothing_is_said_about_epochs(tables, settings):
-    row = read_rows(speed.startup_table(tables["throughput"], None))[0]
+    row = read_rows(speed.startup_table(tables["throughput"], None, []))[0]
     assert row["Epoch, s"] == "–"
+
+
+def test_startup_times_that_a_cache_of_the_user_shortened_are_marked(tables):
+    table = speed.startup_table(tables["throughput"], None, ["JAX_COMPILATION_CACHE_DIR", "TRITON_CACHE_DIR"])
+    assert "not cold: JAX_COMPILATION_CACHE_DIR and TRITON_CACHE_DIR kept" in read_caption(table)
+    assert "cold" not in read_caption(speed.startup_table(tables["throughput"], None, []))
 
 
 def test_memory_and_energy_are_shown_where_they_were_read(tables):
@@ -121,7 +127,7 @@ def test_an_experiment_without_measurements_has_empty_tables(settings):
         speed.speeds_table(tables["comparisons"], settings),
         speed.throughput_table(tables["throughput"]),
         speed.shares_table(tables["throughput"]),
-        speed.startup_table(tables["throughput"], None),
+        speed.startup_table(tables["throughput"], None, []),
         speed.memory_table(tables["throughput"]),
         speed.tuning_table([], settings),
     ):
