@@ -1,5 +1,7 @@
 """The failure policy, with steps that fail in every way."""
 
+from dataclasses import replace
+
 import pytest
 
 from vitbench import runner
@@ -75,12 +77,13 @@ def test_a_missing_or_broken_gpu_and_too_little_memory_end_the_process_without_a
 
 
 def test_a_gpu_that_breaks_while_a_speed_is_measured_ends_the_process_without_a_row(results, monkeypatch):
+    measurement = replace(MEASUREMENT, execution="published")
     monkeypatch.setattr(throughput, "check_gate", lambda *_: None)
     monkeypatch.setattr(throughput, "run_in_subprocess", lambda function, arguments, limit: function(*arguments))
     monkeypatch.setattr(throughput, "start_backend", raising(RuntimeError("cudaErrorECCUncorrectable")))
     with pytest.raises(DeviceError, match="cudaErrorECCUncorrectable"):
-        runner.run_job(CONFIG, results, MEASUREMENT)
-    assert not MEASUREMENT.result_path(results).exists()
+        runner.run_job(CONFIG, results, measurement)
+    assert not measurement.result_path(results).exists()
 
 
 def test_a_backend_that_cannot_compute_its_quantities_fails_parity(results, fail_at_start):

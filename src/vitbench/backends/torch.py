@@ -189,6 +189,6 @@ def _float32_precisions() -> list[str]:
     from torch import backends
 
     if hasattr(backends.cuda.matmul, "fp32_precision"):
-        operators = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
-        return [operator.fp32_precision for operator in operators]
+        cudnn: Any = backends.cudnn
+        return [str(operator.fp32_precision) for operator in (backends.cuda.matmul, cudnn.conv, cudnn.rnn)]
     return ["tf32" if older.allow_tf32 else "ieee" for older in (backends.cuda.matmul, backends.cudnn)]

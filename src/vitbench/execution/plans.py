@@ -47,7 +47,7 @@ def search_plans(
         if best and (reason := prune_reason(plan, best)):
             outcome = {"status": "pruned", "error": reason}
         elif seconds_left > 0:
-            outcome = measure(plan, min(best_seconds, seconds_left), best and best["step_seconds"])
+            outcome = measure(plan, min(best_seconds, seconds_left), best["step_seconds"] if best else None)
         else:
             outcome = {"status": "abandoned"}
         if outcome["status"] == "measured":

@@ -37,8 +37,9 @@ def run(config: Config, results: Results, job: Job) -> str:
     warning = check_gate(config, results, job)
     bar = ProgressBar(f"throughput {job}", len(config.batch_sizes()), "batch size")
     measurements, environment, too_large = [], None, {}
-    key = (*job.configuration, job.round)
-    sizes = MeasuredSizes(results.checkpoint_of_round(*key), _describe_round(config, results, job))
+    assert job.round is not None
+    path = results.checkpoint_of_round(*job.configuration, job.round)
+    sizes = MeasuredSizes(path, _describe_round(config, results, job))
     for batch_size in sorted(config.batch_sizes()):
         outcomes = sizes.load(batch_size)
         if outcomes is None:
