@@ -6,6 +6,9 @@ READY := $(VENV)/.ready
 EXPERIMENT := --configfile config.yaml workflow/presets/demo.yaml
 PYTEST_ARGS ?=
 FAST_TESTS ?= tests/unit tests/browser
+NEWEST_PYTHON ?= python3.12
+BACKEND_TESTS := $(addprefix tests/integration/test_,execution_audit.py augmentation_parity.py model_parity.py \
+  native_model.py training_parity.py cores.py lean_import.py time_breakdown.py cuda_graph.py) tests/gpu
 IN_PARALLEL := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 # Packages in the caller's own site-packages must not shadow the pinned ones.
@@ -13,7 +16,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo test test-fast env-test conda-test slurm-test lint format lock schema
+.PHONY: help demo test test-fast newest-test env-test conda-test slurm-test lint format lock schema
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +32,11 @@ test: $(READY) lint ## lint and run all tests on this machine; installs Chromium
 test-fast: $(READY) ## run the tests that train nothing: the unit tests and those of the report in a browser
 	tests/browser/install
 	python -m pytest $(FAST_TESTS) $(IN_PARALLEL) $(PYTEST_ARGS)
+
+newest-test: ## run the tests of the backends with newer versions, those of envs/newest.txt, on Python 3.12
+	$(NEWEST_PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --progress-bar off -r envs/newest.txt
+	PYTHONPATH=src .venv-newest/bin/python -m pytest $(BACKEND_TESTS) $(PYTEST_ARGS)
 
 env-test: $(READY) ## install every conda environment from scratch and run its rules' commands in it
 	python -m pytest tests/environments $(PYTEST_ARGS)

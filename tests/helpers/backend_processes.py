@@ -1,6 +1,6 @@
 """Processes that hold one backend each and call functions in turn, so that each backend is imported only once."""
 
-import importlib
+import importlib.metadata
 import multiprocessing
 import os
 import threading
@@ -11,15 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from packaging import version
+
 BACKENDS = tuple(name for name in ("jax", "torch", "tensorflow") if find_spec(name))  # those that are installed
 REPOSITORY = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 600
 
-VARIABLES = {
-    # Compilation takes most of the time, and little is computed afterwards. Numbers hardly depend on the level.
-    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
-    "--xla_cpu_use_fusion_emitters=false",
-}
+# Compilation takes most of the time, and little is computed afterwards. Numbers hardly depend on the level.
+XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+if find_spec("jaxlib") and version.parse(importlib.metadata.version("jaxlib")) < version.parse("0.11"):
+    XLA_FLAGS += " --xla_cpu_use_fusion_emitters=false"  # later versions end the process if a flag is unknown
+VARIABLES = {"XLA_FLAGS": XLA_FLAGS}
 
 
 class BackendProcess:

@@ -1,3 +1,4 @@
+import jax
 import keras
 import numpy as np
 import pytest
@@ -19,6 +20,14 @@ def test_images_are_sampled_as_by_keras():
     transforms = draw_transforms(len(IMAGES))
     expected = keras.ops.image.affine_transform(IMAGES, transforms, interpolation="bilinear", fill_mode="reflect")
     np.testing.assert_allclose(np.asarray(affine_transform(IMAGES, transforms)), np.asarray(expected), atol=0.02)
+
+
+def test_the_sampler_contains_no_matrix_product():
+    """In TF32, a matrix product would round the coordinates of pixels."""
+    images, transforms = np.zeros((2, 12, 12, 3), np.float32), draw_transforms(2).astype(np.float32)
+    assert "dot_general" not in str(jax.make_jaxpr(affine_transform)(images, transforms))
+    layer = keras.layers.RandomZoom(0.1)
+    assert "dot_general" in str(jax.make_jaxpr(lambda x: layer(x, training=True))(images)), "Keras' own layer has one"
 
 
 def test_numpy_and_keras_sample_the_same():
