@@ -32,6 +32,13 @@ def test_captured_steps_compute_the_same_as_plain_ones(torch_process):
     np.testing.assert_allclose(captured["predictions"], plain["predictions"], rtol=1e-3, atol=1e-4)
 
 
+def test_the_gate_computes_the_same_by_captured_steps(torch_process):
+    plain, captured = torch_process.call(f"{WORKER}:collect_plain_and_captured")
+    assert plain.keys() == captured.keys()
+    for name in plain.keys() - {"rounding"}:
+        np.testing.assert_allclose(captured[name], plain[name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
 def test_a_captured_step_draws_another_dropout_each_time(torch_process):
     trained = torch_process.call(f"{WORKER}:train_and_predict", True, False)
     losses = trained["losses"]["loss"]

@@ -69,13 +69,13 @@ def compute_quantities(
         weights = parts.trainable_weights()
         computed.exact = reference_quantities(*batches[0], weights, workload.normalization, parameters)
     make_deterministic(parts)
+    resolved = {key: resolve_plan(plan, parts) for key, plan in plans.items()}
     by_plan: dict[Plan, Quantities] = {}
-    for key, plan in plans.items():
-        resolved = resolve_plan(plan, parts)
-        if resolved not in by_plan:
-            load_initial_weights(parts, results, model, config.model_seeds(model)[0])
-            by_plan[resolved] = _add_slope(collect_quantities(parts, resolved, batches), computed.exact)
-        computed.by_execution[key] = by_plan[resolved]
+    # Captured steps come first: their capture fails if a plain step of the same weights has left an autograd graph.
+    for plan in sorted(dict.fromkeys(resolved.values()), key=lambda plan: not plan.cuda_graph):
+        load_initial_weights(parts, results, model, config.model_seeds(model)[0])
+        by_plan[plan] = _add_slope(collect_quantities(parts, plan, batches), computed.exact)
+    computed.by_execution = {key: by_plan[plan] for key, plan in resolved.items()}
     return computed
 
 

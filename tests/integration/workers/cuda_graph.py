@@ -74,6 +74,17 @@ def count_autograd_tensors() -> tuple[int, int]:
     return at_once, _count_graphs()
 
 
+def collect_plain_and_captured() -> list[dict[str, np.ndarray]]:
+    """The quantities of the gate, by plain steps and then, of the same weights, by captured ones."""
+    parts = make_deterministic(build_vit("vit", ViT.model_validate(TINY), MANIFEST))
+    initial = parts.classifier.get_weights()
+    quantities = []
+    for cuda_graph in (False, True):
+        parts.classifier.set_weights(initial)
+        quantities.append(collect_quantities(parts, Plan(jit_compile=False, cuda_graph=cuda_graph), make_batches()))
+    return quantities
+
+
 def _count_graphs() -> int:
     return sum(isinstance(thing, torch.Tensor) and thing.grad_fn is not None for thing in gc.get_objects())
 

@@ -1,9 +1,14 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from vitbench.backends.plan import Plan
 from vitbench.config.schema import Config
 from vitbench.parity import comparison
 from vitbench.parity.comparison import Computed, add_native, compare_with_references, summarize_rows
+from vitbench.results.paths import Results
 
 CONFIG = Config(models={"resnet50v2": None}, baseline=None)
 LOGITS, LOSSES = np.array([1.0, -4.0]), np.array([2.0, 1.0])
@@ -41,6 +46,25 @@ def test_augmented_pixels_are_compared_with_numpy_in_each_execution():
     rows = compare_with_references(computed, {"losses": LOSSES}, "torch", CONFIG)
     assert references(rows) == {("tuned", "augmentation", "numpy"), ("tuned", "losses", "torch")}
     assert [row["passed"] for row in rows] == [False, True]
+
+
+def test_captured_steps_are_computed_before_plain_ones_and_listed_after_them(monkeypatch):
+    """Their capture fails if a plain step of the same weights ran before."""
+    order, graph = [], Plan(jit_compile=False, cuda_graph=True)
+
+    def collect(parts, plan, batches):
+        order.append(plan)
+        return {"losses": LOSSES}
+
+    monkeypatch.setattr(comparison, "collect_quantities", collect)
+    monkeypatch.setattr(comparison, "resolve_plan", lambda plan, parts: plan)
+    monkeypatch.setattr(comparison, "load_initial_weights", lambda *_: None)
+    workload = SimpleNamespace(parts=SimpleNamespace(augmentation=[], classifier=SimpleNamespace(_flatten_layers=list)))
+    plans = {PUBLISHED: Plan(jit_compile=False), TUNED: graph}
+    config = Config(executions={"train": ["tuned"]})
+    computed = comparison.compute_quantities(config, Results(Path()), "resnet50v2", workload, plans, batches=None)
+    assert order == [graph, Plan(jit_compile=False)]
+    assert list(computed.by_execution) == [PUBLISHED, TUNED]
 
 
 def test_an_error_of_the_native_model_is_recorded_and_not_raised(monkeypatch):
