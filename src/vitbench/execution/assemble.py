@@ -13,8 +13,7 @@ def assemble(parts: ModelParts, plan: Plan, optimizer: keras.optimizers.Optimize
     """The compiled model from raw images (batch, H, W, 3), 0–255, to float32 logits (batch, classes).
 
     If `plan` augments outside the model, the training images arrive resized already; the model accepts both sizes.
-    Raises NotAsPlannedError if Keras does not accept
-    jit_compile=True, and CompilerError if this machine has no compiler for it.
+    Raises NotAsPlannedError if Keras does not accept jit_compile=True, CompilerError if there is no compiler for it.
     """
     shape = (None, None, 3) if plan.augmentation == "outside" else parts.input_shape
     x = images = keras.Input(shape, name="raw_images")

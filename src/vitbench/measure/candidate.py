@@ -6,7 +6,7 @@ from vitbench.backends.plan import Plan
 from vitbench.config.schema import Config
 from vitbench.data.batches import Batches, even_batches
 from vitbench.execution.assemble import assemble
-from vitbench.execution.audit import audit_model, check_execution
+from vitbench.execution.audit import CompilationWatch, audit_model, check_execution
 from vitbench.execution.input_pipeline import build_input_pipeline
 from vitbench.execution.workload import load_workload
 from vitbench.formatting import format_number
@@ -22,8 +22,6 @@ WARMUP_STEPS = 2  # executions per repetition; there are at least two repetition
 WARMUP_SECONDS = 20.0
 BLOCK_SECONDS = 0.5
 LONGEST_BLOCK_SECONDS = 4.0
-
-
 HOPELESS_STEPS = 3
 HOPELESS = 3.0  # a plan whose first steps take this many times as long as those of the best plan is given up
 
@@ -46,8 +44,12 @@ def measure_candidate(
     batches = build_input_pipeline(batches, plan, workload.parts)
     time_first_step(model, batches)
     if best_step_seconds:
-        few = timing.warm_up(model, batches.with_steps(steps=HOPELESS_STEPS * plan.steps_per_execution), 0.0)
-        if few.step_seconds > HOPELESS * best_step_seconds:
+        few_batches, compilations = (
+            batches.with_steps(steps=HOPELESS_STEPS * plan.steps_per_execution),
+            CompilationWatch(),
+        )
+        few = timing.warm_up(model, few_batches, limit_seconds=0)  # one repetition
+        if few.step_seconds > HOPELESS * best_step_seconds and not compilations.count():
             times = format_number(few.step_seconds / best_step_seconds)
             error = f"after {HOPELESS_STEPS} steps, which took {times} times as long as those of the best candidate"
             return {"status": "abandoned", "error": error}
