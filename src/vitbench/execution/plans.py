@@ -109,6 +109,11 @@ def choose_plan(candidates: list[dict]) -> tuple[Plan, str]:
     return Plan(**best["plan"]), reason
 
 
+def was_plan_measured(tuned: dict) -> bool:
+    """Whether the chosen plan was measured. tuned: the result of the step tune."""
+    return any(c["status"] == "measured" and c["plan"] == tuned["plan"] for c in tuned["candidates"])
+
+
 def best_candidate(candidates: list[dict]) -> dict | None:
     """The first measured record whose predicted time is the least, to within MINIMUM_SAVING; None without any."""
     measured = [c for c in candidates if c["status"] == "measured"]

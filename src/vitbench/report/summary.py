@@ -39,6 +39,7 @@ def summarize(tables: dict[str, pd.DataFrame], config: Config, train_images: int
         *_summarize_speeds(runs, throughput, comparisons, rounds, config, train_images),
         *describe_noise(tables["controls"]),
         *describe_disturbances(rounds),
+        *_describe_unmeasured_plans(throughput),
         *describe_precisions(throughput, config),
         _summarize_accuracy(runs, comparisons, config),
         *_summarize_time_to_target(runs, epochs, config),
@@ -71,6 +72,17 @@ def _summarize_speeds(
         *time,
         _join_sentences(describe_speeds(training, config), training.excluded),
         _join_sentences(describe_speeds(inference, config), excluded),
+    ]
+
+
+def _describe_unmeasured_plans(throughput: pd.DataFrame) -> list[str]:
+    unmeasured = throughput[~throughput["plan_measured"].astype("boolean").fillna(True)]
+    if unmeasured.empty:
+        return []
+    backends = join_words(list(unmeasured["backend"].unique()))
+    return [
+        f"Warning: tune measured no plan of {backends}, so tuned (not measured) is the plan that is likely the "
+        "fastest; a larger tuning.budget_seconds may help."
     ]
 
 

@@ -28,6 +28,9 @@ _KEYS = [
     Column("dataset", "text", "Name of the data set."),
     *_CONFIGURATION,
 ]
+_PLAN_MEASURED = Column(
+    "plan_measured", "boolean", "Whether tune measured the plan of a tuned row; null for other execution modes."
+)
 _STATUS = Column("status", "text", "completed, failed, diverged, gated, out_of_memory or missing.")
 _IMPORT = Column("import_seconds", "float", "Import of Keras and the framework, without optional packages.", "s")
 _FIRST_TENSOR = Column("device_seconds", "float", "First tensor, for which the GPU is initialised.", "s")
@@ -177,10 +180,11 @@ _COMPARISON = [
 ]
 
 TABLES: dict[str, list[Column]] = {
-    "runs": [*_KEYS, *_RUN],
+    "runs": [*_KEYS, _PLAN_MEASURED, *_RUN],
     "epochs": [*_KEYS, Column("seed", "integer", "Seed of the run."), *_EPOCH, _PARITY_PASSED],
     "throughput": [
         *_KEYS,
+        _PLAN_MEASURED,
         _STATUS,
         *_MEASUREMENT,
         *_OVER_ROUNDS,
@@ -190,6 +194,7 @@ TABLES: dict[str, list[Column]] = {
     ],
     "rounds": [
         *_KEYS,
+        _PLAN_MEASURED,
         *_ROUND,
         _STATUS,
         *_MEASUREMENT,

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from vitbench.analysis.load import load_hits
 from vitbench.analysis.speeds import add_utilisation, compare_controls, summarize_rounds
 from vitbench.analysis.statistics import compare_backends, summarize_accuracies
 from vitbench.config.schema import Config
+from vitbench.execution.plans import was_plan_measured
 from vitbench.results.failures import find_failure
 from vitbench.results.jobs import Job, list_measurements, list_runs, sort_measurements
 from vitbench.results.paths import Results
@@ -62,6 +64,8 @@ def build_tables(config: Config, results: Results) -> dict[str, pd.DataFrame]:
         "summaries": _add_parity_passed(summaries, failed_parity),
         "confusions": _build_confusions(results, runs),
     }
+    for name in ("runs", "throughput", "rounds"):
+        tables[name] = _add_plan_measured(tables[name], results)
     return {name: cast_table(name, table) for name, table in tables.items()}
 
 
@@ -175,6 +179,19 @@ def _find_failed_parity(parity: pd.DataFrame, *measured: pd.DataFrame) -> set[tu
 
 def _add_parity_passed(table: pd.DataFrame, failed_parity: set[tuple[str, str]]) -> pd.DataFrame:
     return table.assign(parity_passed=[(row.model, row.backend) not in failed_parity for row in table.itertuples()])
+
+
+def _add_plan_measured(table: pd.DataFrame, results: Results) -> pd.DataFrame:
+    @cache
+    def is_measured(model: str, backend: str, precision: str) -> bool | None:
+        path = results.tune(model, backend, precision)
+        return was_plan_measured(read_json(path)) if path.exists() else None
+
+    measured = [
+        is_measured(row.model, row.backend, row.precision) if row.execution == "tuned" else None
+        for row in table.itertuples()
+    ]
+    return table.assign(plan_measured=pd.array(measured, dtype="boolean"))
 
 
 def _mark_verdicts(comparisons: pd.DataFrame, failed_parity: set[tuple[str, str]]) -> pd.DataFrame:

@@ -27,6 +27,17 @@ def test_several_devices_are_all_named():
     assert answer.startswith("On different devices (Made-up CPU @ 3.00 GHz; Another CPU)")
 
 
+def test_backends_whose_plan_was_not_measured_are_named():
+    config = fake_results.make_config()
+    tables = fake_results.make_tables(config)
+    assert not any("not measured" in sentence for sentence in summarize_tables(tables, config))
+    throughput = tables["throughput"]
+    is_unmeasured = (throughput["backend"] == "torch") & (throughput["execution"] == "tuned")
+    throughput["plan_measured"] = throughput["plan_measured"].mask(is_unmeasured, False)
+    warnings = [sentence for sentence in summarize_tables(tables, config) if "not measured" in sentence]
+    assert len(warnings) == 1 and warnings[0].startswith("Warning: tune measured no plan of torch, so")
+
+
 def test_backends_are_listed_by_the_time_to_the_target_startup_included():
     config = fake_results.make_config(report={"title": "x", "target_accuracy": 0.5})
     tables = fake_results.make_tables(config)

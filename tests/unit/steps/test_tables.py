@@ -38,14 +38,16 @@ def parity_row(backend: str, passed: bool) -> dict:
 
 @pytest.fixture
 def results(tmp_path) -> Results:
-    """A finished experiment, in which torch failed parity and was trained anyway."""
+    """A finished experiment, in which torch failed parity and was trained anyway, by a plan that was not measured."""
     results = Results(tmp_path)
     write_json(results.manifest, {"class_names": ["a", "b", "c"]})
     for split in ("train", "test"):
         np.save(results.labels(split), np.array([0, 1, 2, 0], np.int32))
     for backend in CONFIG.backends:
         write_json(results.parity("vit", backend), {"quantities": [parity_row(backend, backend == "jax")]})
-        write_json(results.tune("vit", backend, "float32"), {})
+        plan = {"jit_compile": True}
+        candidate = {"plan": plan, "status": "measured" if backend == "jax" else "abandoned"}
+        write_json(results.tune("vit", backend, "float32"), {"plan": plan, "candidates": [candidate]})
     write_json(results.init("vit", 1), {})
     for job in list_runs(CONFIG):
         values = {"test_accuracy": 0.5, "train_images_per_second": 10.0, "error": None}
@@ -148,3 +150,18 @@ def test_jobs_that_the_config_no_longer_asks_for_are_left_out(results):
     write_json(results.root / "logs" / "data.json", {"step": "data", "started_at": started})
     jobs = tables.build_tables(CONFIG, results)["jobs"]
     assert sorted(jobs["step"]) == ["data", "train"] and "tensorflow" not in set(jobs["backend"])
+
+
+def test_tuned_rows_say_whether_tune_measured_their_plan(results):
+    built = tables.build_tables(CONFIG, results)
+    for name in ("runs", "throughput", "rounds"):
+        table = built[name]
+        assert table.groupby("backend")["plan_measured"].unique().map(list).to_dict() == {
+            "jax": [True],
+            "torch": [False],
+        }
+
+
+def test_other_execution_modes_have_no_plan_that_could_be_measured(results):
+    config = CONFIG.model_copy(update={"executions": CONFIG.executions.model_copy(update={"throughput": ["native"]})})
+    assert tables.build_tables(config, results)["throughput"]["plan_measured"].isna().all()

@@ -18,6 +18,7 @@ from vitbench.report.tables.rows import (
     format_bounds,
     format_signed,
     group_configurations,
+    row_cells,
 )
 
 
@@ -31,7 +32,7 @@ def results_table(runs: pd.DataFrame, parity: pd.DataFrame, summaries: pd.DataFr
         done = group[group["status"] == "completed"]
         rows.append(
             {
-                **configuration_cells(keys),
+                **configuration_cells(keys, group["plan_measured"].iloc[0]),
                 "Status": _status_cell(group, keys[:2] in failed_parity or done["error"].notna().any()),
                 "n": str(len(done)),
                 "Test accuracy": format_spread(done["test_accuracy"]),
@@ -77,7 +78,7 @@ def unfinished_table(runs: pd.DataFrame, throughput: pd.DataFrame) -> Html:
         return Html("")
     rows = [
         {
-            **configuration_cells([getattr(row, key) for key in KEYS]),
+            **row_cells(row),
             "Job": _job(row),
             "Status": badge(row.status),
             "Reason": abbreviate(row.error if isinstance(row.error, str) else MISSING),

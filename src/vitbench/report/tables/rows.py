@@ -37,9 +37,19 @@ def configuration_position(model: str, backend: str, config: Config) -> int:
     return pairs.index((model, backend)) if (model, backend) in pairs else len(pairs)
 
 
-def configuration_cells(keys: Sequence[str]) -> dict:
-    """The first cells of a row about one configuration: model, backend, execution mode and precision."""
+def row_cells(row) -> dict:
+    """`configuration_cells` of a row of tables/runs, throughput or rounds, as `itertuples` yields it."""
+    return configuration_cells([getattr(row, key) for key in KEYS], row.plan_measured)
+
+
+def configuration_cells(keys: Sequence[str], plan_measured: bool | None = None) -> dict:
+    """The first cells of a row about one configuration: model, backend, execution mode and precision.
+
+    plan_measured: the column of that name.
+    """
     model, backend, execution, precision = keys
+    if not (pd.isna(plan_measured) or plan_measured):
+        execution += " (not measured)"
     return {"Model": model, "Backend": backend_label(backend), "Execution": execution, "Precision": precision}
 
 

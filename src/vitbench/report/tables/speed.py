@@ -12,12 +12,11 @@ from vitbench.formatting import MISSING, format_gibibytes, format_number, format
 from vitbench.report.html import Html, abbreviate, backend_label, badge
 from vitbench.report.speed_summary import PHASES
 from vitbench.report.tables.rows import (
-    KEYS,
     condensed_table,
-    configuration_cells,
     configuration_position,
     format_bounds,
     format_milliseconds,
+    row_cells,
 )
 
 Columns = dict[str, tuple[str, Callable]]  # label → column of the table, function that formats its values
@@ -69,7 +68,7 @@ def throughput_table(throughput: pd.DataFrame) -> Html:
     has_failed_parity = done["error"].notna().any()  # such configurations are measured if the config says so
     rows = []
     for row in done.itertuples():
-        cells = {**configuration_cells([getattr(row, key) for key in KEYS]), "Phase": PHASES.get(row.phase, row.phase)}
+        cells = {**row_cells(row), "Phase": PHASES.get(row.phase, row.phase)}
         if has_failed_parity:
             cells["Parity"] = badge("failed" if isinstance(row.error, str) else "passed")
         rows.append(cells | _format_columns(columns, row))
@@ -119,10 +118,7 @@ def shares_table(throughput: pd.DataFrame) -> Html:
         "Images/s, reading the loss": ("images_per_second_reading_loss", format_number),
     }
     columns = _drop_empty(columns, done)
-    rows = [
-        configuration_cells([getattr(row, key) for key in KEYS]) | _format_columns(columns, row)
-        for row in done.itertuples()
-    ]
+    rows = [row_cells(row) | _format_columns(columns, row) for row in done.itertuples()]
     caption = (
         "Where the time of a training step goes. The shares follow from the differences between three loops that take "
         "turns: fit as it is, fit on one batch that is already on the device, and repeated calls of the step on that "
@@ -154,8 +150,7 @@ def startup_table(throughput: pd.DataFrame, train_images: int | None, warm_cache
         "Pays off after": ("break_even_epochs", _format_break_even),
     }
     rows = [
-        configuration_cells([getattr(row, key) for key in KEYS]) | _format_columns(columns, row)
-        for row in startup_costs(throughput, train_images).itertuples()
+        row_cells(row) | _format_columns(columns, row) for row in startup_costs(throughput, train_images).itertuples()
     ]
     caption = (
         "The time before a process trains at full speed: import, a first tensor on the device, build and first step. "
@@ -188,7 +183,7 @@ def memory_table(throughput: pd.DataFrame) -> Html:
     columns = {"Batch size": ("batch_size", format_number), **_drop_empty(columns, done)}
     rows = [
         {
-            **configuration_cells([getattr(row, key) for key in KEYS]),
+            **row_cells(row),
             "Phase": PHASES.get(row.phase, row.phase),
             **_format_columns(columns, row),
         }
