@@ -87,7 +87,10 @@ def test_a_failed_gate_and_a_killed_job_stop_only_their_backends_and_the_report_
     (project / "troubled.py").write_text(TROUBLED_MODEL)
     models = {"vit": None, "troubled": {"builder": "troubled:build"}}
     settings = {"experiment": "troubled", "models": models, "seeds": [0], "throughput": {"rounds": 1, "control": False}}
-    settings["tuning"] = {"budget_seconds": 0.5}  # long enough to fall back to the first candidate
+    settings["tuning"] = {
+        "budget_seconds": 0.5,
+        "minimum_seconds": 0,
+    }  # long enough to fall back to the first candidate
     config = project / "troubled.yaml"
     config.write_text(json.dumps(settings))
     results = reuse_preparation(project, "troubled", ("data",))

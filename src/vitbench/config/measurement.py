@@ -17,6 +17,11 @@ class Tuning(Section):
         description="Longest time for all candidate plans of one model, backend and precision. Compilers need minutes "
         "per plan at full size.",
     )
+    minimum_seconds: float = Field(
+        default=60,
+        ge=0,
+        description="Time that a candidate gets even if the budget is spent, as long as none has been measured.",
+    )
     timed_steps: int = Field(default=10, ge=2, description="Steps per timed block of a candidate.")
 
 

@@ -26,6 +26,7 @@ def search_plans(
     changes: list[dict],
     measure: Callable[[Plan, float, float | None], dict],
     budget_seconds: float,
+    minimum_seconds: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[dict]:
     """Measures each plan, then the best plan so far with each of the changes, and returns one record per candidate.
@@ -38,6 +39,7 @@ def search_plans(
         of the whole training with the best plan so far, since a candidate that takes longer cannot win, or what is left
         of the budget. Plans that differ only in their input pipeline share what they compile, so the startup of the
         first of them counts for all.
+    minimum_seconds: what a candidate gets even if the budget is spent, as long as none has been measured.
     """
     candidates, deadline = [], clock() + budget_seconds
 
@@ -46,8 +48,8 @@ def search_plans(
         best_seconds = best["predicted_seconds"] if best else float("inf")
         if best and (reason := prune_reason(plan, best)):
             outcome = {"status": "pruned", "error": reason}
-        elif seconds_left > 0:
-            outcome = measure(plan, min(best_seconds, seconds_left), best["step_seconds"] if best else None)
+        elif (allowed := max(seconds_left, 0 if best else minimum_seconds)) > 0:
+            outcome = measure(plan, min(best_seconds, allowed), best["step_seconds"] if best else None)
         else:
             outcome = {"status": "abandoned"}
         if outcome["status"] == "measured":

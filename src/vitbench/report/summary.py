@@ -82,7 +82,7 @@ def _describe_unmeasured_plans(throughput: pd.DataFrame) -> list[str]:
     backends = join_words(list(unmeasured["backend"].unique()))
     return [
         f"Warning: tune measured no plan of {backends}, so tuned (not measured) is the plan that is likely the "
-        "fastest; a larger tuning.budget_seconds may help."
+        "fastest; a larger tuning.minimum_seconds may help."
     ]
 
 

@@ -49,7 +49,8 @@ def run(config: Config, results: Results, model: str, backend: str, precision: s
     plans = get_backend(backend).candidate_plans(augmented, config.accelerator != "cpu" and has_gpu())
     variations = get_backend(backend).plan_variations(augmented)
     with _compilation_folders(get_backend(backend)) as share_compilations:
-        candidates = search_plans(plans, variations, measure, config.tuning.budget_seconds)
+        bounds = config.tuning
+        candidates = search_plans(plans, variations, measure, bounds.budget_seconds, bounds.minimum_seconds)
     chosen, reason = choose_plan(candidates)
     notify(f"tune {model} · {backend}: {chosen} ({reason})")
     content = {

@@ -112,6 +112,14 @@ def test_the_budget_limits_all_candidates_together():
     assert candidates[1]["error"] == "because the budget of 100 s was spent"
 
 
+def test_until_a_plan_is_measured_each_gets_a_minimum_of_time():
+    measure, limits = fake_measurement({PLAIN: None, COMPILED: 10.0, ON_DEVICE: 9.0})
+    times = iter([0.0, 0.0, 100.0, 120.0])
+    changes = [{"input_pipeline": "device"}]
+    candidates = search_plans([PLAIN, COMPILED], changes, measure, 20, 60, clock=lambda: next(times))
+    assert limits == [60, 60] and [c["status"] for c in candidates] == ["failed", "measured", "abandoned"]
+
+
 def test_the_record_says_why_a_candidate_was_abandoned():
     measure, _ = fake_measurement({PLAIN: 20.0, COMPILED: 1000.0})
     candidates = search_plans([PLAIN, COMPILED], [], measure, 100, clock=lambda: 0.0)
