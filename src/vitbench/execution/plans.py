@@ -113,7 +113,7 @@ def choose_plan(candidates: list[dict]) -> tuple[Plan, str]:
 
 def was_plan_measured(tuned: dict) -> bool:
     """Whether the chosen plan was measured. tuned: the result of the step tune."""
-    return any(c["status"] == "measured" and c["plan"] == tuned["plan"] for c in tuned["candidates"])
+    return any(c["status"] == "measured" and c["plan"] == tuned["plan"] for c in tuned.get("candidates", []))
 
 
 def best_candidate(candidates: list[dict]) -> dict | None:

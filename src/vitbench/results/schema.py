@@ -180,21 +180,20 @@ _COMPARISON = [
 ]
 
 TABLES: dict[str, list[Column]] = {
-    "runs": [*_KEYS, _PLAN_MEASURED, *_RUN],
+    "runs": [*_KEYS, *_RUN, _PLAN_MEASURED],
     "epochs": [*_KEYS, Column("seed", "integer", "Seed of the run."), *_EPOCH, _PARITY_PASSED],
     "throughput": [
         *_KEYS,
-        _PLAN_MEASURED,
         _STATUS,
         *_MEASUREMENT,
         *_OVER_ROUNDS,
         _DEVICE,
         _DIGEST,
         Column("error", "text", "Why the measurement did not complete, or why it must not be compared."),
+        _PLAN_MEASURED,
     ],
     "rounds": [
         *_KEYS,
-        _PLAN_MEASURED,
         *_ROUND,
         _STATUS,
         *_MEASUREMENT,
@@ -205,6 +204,7 @@ TABLES: dict[str, list[Column]] = {
         _DIGEST,
         *_TIMES,
         Column("error", "text", "Why the round did not complete, or why it must not be compared."),
+        _PLAN_MEASURED,
     ],
     "controls": [
         _EXPERIMENT,

@@ -30,6 +30,7 @@ def test_columns_are_in_the_published_order():
     over_rounds = ["rounds", "images_per_second_ci_low", "images_per_second_ci_high", "round_spread", "block_spread"]
     over_rounds += ["disturbed_rounds"]
     throughput = [*KEY_COLUMNS, "status", *MEASUREMENT_COLUMNS, *over_rounds, "device", "config_sha256", "error"]
+    throughput += ["plan_measured"]
     assert COLUMNS["throughput"] == throughput
     rounds = [*KEY_COLUMNS, "round", "control", "status", *MEASUREMENT_COLUMNS, *MACHINE_COLUMNS, "block_spread"]
     assert COLUMNS["rounds"][: len(rounds)] == rounds
