@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
 from vitbench.config.loading import ConfigError, load_config
 from vitbench.config.schema import Config
+from vitbench.formatting import join_words
 from vitbench.results.paths import Results
 from vitbench.system.files import atomic_write
 from vitbench.system.logs import UserError
@@ -79,11 +80,11 @@ def unpack(prefix: Path) -> list[str]:
     """
     parts = find_parts(prefix)
     totals = sorted({total for _, total in parts})
-    if len(totals) != 1:
-        found = f"parts of {len(totals)} archives, of {' and '.join(map(str, totals))} parts" if totals else "no part"
-        raise UserError(
-            f"{prefix}.zip.*: found {found}; expected the parts of one archive, such as {prefix}.zip.1-of-3"
-        )
+    expected = f"expected all parts of one archive, such as {prefix}.zip.1-of-3"
+    if not totals:
+        raise UserError(f"{prefix}.zip.*: no such file; {expected}")
+    if len(totals) > 1:
+        raise UserError(f"{prefix}.zip.*: archives of {join_words(list(map(str, totals)))} parts are mixed; {expected}")
     if missing := [number for number in range(1, totals[0] + 1) if (number, totals[0]) not in parts]:
         raise UserError(f"{prefix}.zip.{missing[0]}-of-{totals[0]} is missing; all parts are needed")
     content = b"".join(path.read_bytes() for _, path in sorted(parts.items()))

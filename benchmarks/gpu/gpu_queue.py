@@ -2,8 +2,8 @@
 
 Calls the commands of vitbench one after the other, the most important first, each in a process of its own. Commands
 whose results exist are skipped, so the next call continues where this one stopped, here or on another machine; carry.py
-moves the results. What a compiler makes is kept in one folder for all commands. Each command that was begun becomes a
-line of results/<experiment>/queue.tsv.
+moves the results. All commands share one folder of compiled code. Each command that was started becomes a line of
+results/<experiment>/queue.tsv.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from vitbench.config.schema import Config
 from vitbench.results.jobs import Job, list_measurements, list_runs
 from vitbench.results.paths import Results
 from vitbench.system.core_claim import claim_cores
+from vitbench.system.environment import CACHE_VARIABLES
 from vitbench.system.files import read_json
 from vitbench.system.gpu_claim import claim_gpu
 from vitbench.system.logs import notify
@@ -42,14 +43,13 @@ BOUNDS = {
     "throughput": (45, 420),
     "train": (120, 3600),
 }
-CACHES = {"JAX_COMPILATION_CACHE_DIR": "jax", "TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
 
 
 @dataclass(frozen=True)
 class Item:
     """One command of vitbench.
 
-    names: those of its log: the model, the backend, … inputs: files that must exist before it begins. outputs: files
+    names: those of its log: the model, the backend, … inputs: files that must exist before it starts. outputs: files
     that exist once it has ended.
     """
 
@@ -147,26 +147,26 @@ def work_through(
     record: Path,
     seconds: float,
     run: Callable[[Item, float], str],
-    most: int | None = None,
+    max_items: int | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Runs those of `items` that are not done and can begin, in their order, until `seconds` have passed.
+    """Runs those of `items` that are not done and can start, in their order, until `seconds` have passed.
 
-    run: takes an item and the seconds after which it must be killed, and returns the outcome. most: the number of items
-    that are begun at most.
+    run: takes an item and the seconds after which it must be killed, and returns the outcome. max_items: the largest
+    number of items to start; None: all.
     """
-    deadline, begun = clock() + seconds, 0
+    deadline, count = clock() + seconds, 0
     for item in items:
         left = deadline - clock()
-        if item.is_done() or begun == most:
+        if item.is_done() or count == max_items:
             continue
         if missing := [path for path in item.inputs if not path.exists()]:
-            notify(f"{item}: not begun, because there is no {missing[0]}")
+            notify(f"{item}: not started, because {missing[0]} does not exist")
         elif (need := estimate_need(item, record)) > left:
-            notify(f"{item}: not begun, because it needs {need:.0f} s and {max(0, left):.0f} s are left")
+            notify(f"{item}: not started, because it needs {need:.0f} s and {max(0, left):.0f} s are left")
         else:
-            notify(f"{item}: begun, {left:.0f} s are left")
-            started, started_at, begun = clock(), datetime.now(UTC).isoformat(timespec="seconds"), begun + 1
+            notify(f"{item}: started, {left:.0f} s are left")
+            started, started_at, count = clock(), datetime.now(UTC).isoformat(timespec="seconds"), count + 1
             outcome = run(item, min(BOUNDS[item.step][1], left))
             _append(record, (item, platform.node(), started_at, f"{clock() - started:.1f}", outcome))
             notify(f"{item}: {outcome} after {clock() - started:.0f} s")
@@ -212,8 +212,8 @@ def call_vitbench(arguments: list[str]) -> dict:
 
 def share_caches(folder: Path) -> None:
     """Makes all processes keep what they compile in `folder`, unless the user has set another one."""
-    for variable, name in CACHES.items():
-        os.environ.setdefault(variable, str(folder.absolute() / name))
+    for variable in CACHE_VARIABLES:
+        os.environ.setdefault(variable, str(folder.absolute() / variable.lower()))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # many small functions add up to minutes
 
 
@@ -221,7 +221,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Runs an experiment for as long as a machine is available.")
     parser.add_argument("--config", action="append", required=True, metavar="FILE", help="as for vitbench; repeatable")
     parser.add_argument("--seconds", type=float, required=True, help="how long items may run, from now")
-    parser.add_argument("--items", type=int, metavar="N", help="begin at most N items")
+    parser.add_argument("--items", type=int, metavar="N", help="start at most N items")
     parser.add_argument("--steps", nargs="+", choices=BOUNDS, default=list(BOUNDS), help="only these steps")
     options = parser.parse_args(arguments)
     try:

@@ -54,4 +54,6 @@ def test_nvml_says_that_a_gpu_is_busy():
         matrix = matrix @ matrix
         torch.cuda.synchronize()
     meter.stop()
-    assert meter.share() is None or meter.share() > 0.9
+    if meter.share() is None:
+        pytest.skip("NVML does not sample this GPU")
+    assert meter.share() > 0.9

@@ -50,20 +50,20 @@ class Machine:
     """Runs items in no time on a clock of its own. seconds: how long an item takes, by its name or step."""
 
     def __init__(self, folder: Path, seconds: dict[str, float] | None = None, failing: tuple[str, ...] = ()):
-        self.record, self.begun, self.limits = folder / "queue.tsv", [], []
+        self.record, self.started, self.limits = folder / "queue.tsv", [], []
         self._now, self._seconds, self._failing = 0.0, seconds or {}, failing
 
-    def work(self, items: list[Item], seconds: float, most: int | None = None) -> list[str]:
-        """The names of the items that were begun."""
-        before = len(self.begun)
-        work_through(items, self.record, seconds, self._run, most, clock=lambda: self._now)
-        return self.begun[before:]
+    def work(self, items: list[Item], seconds: float, max_items: int | None = None) -> list[str]:
+        """The names of the items that were started."""
+        before = len(self.started)
+        work_through(items, self.record, seconds, self._run, max_items, clock=lambda: self._now)
+        return self.started[before:]
 
     def outcomes(self) -> dict[str, str]:
         return {row["item"]: row["outcome"] for row in read_record(self.record)}
 
     def _run(self, item: Item, limit: float) -> str:
-        self.begun.append(str(item))
+        self.started.append(str(item))
         self.limits.append(limit)
         seconds = self._seconds.get(str(item), self._seconds.get(item.step, 1.0))
         self._now += min(seconds, limit)
@@ -120,7 +120,7 @@ def test_a_backend_that_is_only_the_reference_is_not_tuned(results):
 
 def test_the_next_machine_continues_with_what_is_left(results, tmp_path):
     items = list_items(CONFIG, results)
-    first = Machine(tmp_path).work(items, 1e6, most=10)
+    first = Machine(tmp_path).work(items, 1e6, max_items=10)
     assert len(first) == 10
     assert first + Machine(tmp_path).work(items, 1e6) == [str(item) for item in items]
     assert Machine(tmp_path).work(items, 1e6) == []
@@ -129,29 +129,29 @@ def test_the_next_machine_continues_with_what_is_left(results, tmp_path):
 
 def test_images_and_weights_that_did_not_travel_are_made_again(results, tmp_path):
     items = list_items(CONFIG, results)
-    Machine(tmp_path).work(items, 1e6, most=len(PREPARATION))
+    Machine(tmp_path).work(items, 1e6, max_items=len(PREPARATION))
     for path in (results.images("train"), results.images("test"), results.init("vit", 3)):
         path.unlink()
-    assert Machine(tmp_path).work(items, 1e6, most=2) == ["data", "init vit seed3"]
+    assert Machine(tmp_path).work(items, 1e6, max_items=2) == ["data", "init vit seed3"]
 
 
 def test_the_arrays_of_the_reference_are_made_again_only_for_a_backend_without_a_verdict(results, tmp_path):
-    Machine(tmp_path).work(list_items(CONFIG, results), 1e6, most=PREPARATION.index("parity vit jax"))
+    Machine(tmp_path).work(list_items(CONFIG, results), 1e6, max_items=PREPARATION.index("parity vit jax"))
     results.parity_quantities("vit", "torch").unlink()
-    again = Machine(tmp_path).work(list_items(CONFIG, results), 1e6, most=2)
+    again = Machine(tmp_path).work(list_items(CONFIG, results), 1e6, max_items=2)
     assert again == ["parity vit torch", "parity vit jax"]
     results.parity_quantities("vit", "torch").unlink()
     assert "parity" not in " ".join(Machine(tmp_path).work(list_items(CONFIG, results), 1e6))
 
 
-def test_what_depends_on_a_failed_item_is_not_begun_and_all_else_is(results, tmp_path):
+def test_what_depends_on_a_failed_item_is_not_started_and_all_else_is(results, tmp_path):
     items = list_items(CONFIG, results)
     machine = Machine(tmp_path, failing=("tune vit jax tf32",))
-    begun = machine.work(items, 1e6)
+    started = machine.work(items, 1e6)
     assert machine.outcomes()["tune vit jax tf32"] == "failed: no memory"
-    assert {"tune vit jax mixed_bfloat16", "train vit torch tuned tf32 seed4"} <= set(begun)
-    assert not {name for name in begun if " jax " in name and name.startswith(("throughput", "train"))}
-    assert "parity vit jax" not in begun
+    assert {"tune vit jax mixed_bfloat16", "train vit torch tuned tf32 seed4"} <= set(started)
+    assert not {name for name in started if " jax " in name and name.startswith(("throughput", "train"))}
+    assert "parity vit jax" not in started
 
 
 def test_an_item_that_needs_more_time_than_is_left_gives_way_to_a_shorter_one(tmp_path, monkeypatch):
@@ -160,7 +160,7 @@ def test_an_item_that_needs_more_time_than_is_left_gives_way_to_a_shorter_one(tm
     items = [make_item(tmp_path, name) for name in ("parity vit jax", "throughput vit jax", "data")]
     machine = Machine(tmp_path)
     assert machine.work(items, BOUNDS["throughput"][0] + 1) == ["throughput vit jax", "data"]
-    assert "parity vit jax: not begun, because it needs 240 s and 46 s are left" in messages
+    assert "parity vit jax: not started, because it needs 240 s and 46 s are left" in messages
     assert "parity vit jax" not in machine.outcomes()
 
 
@@ -255,8 +255,8 @@ def test_compilers_share_one_folder_unless_the_user_has_set_another(monkeypatch,
         monkeypatch.delenv(name)
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "elsewhere")
     share_caches(tmp_path)
-    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "inductor")
-    assert os.environ["TRITON_CACHE_DIR"] == str(tmp_path / "triton")
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "torchinductor_cache_dir")
+    assert os.environ["TRITON_CACHE_DIR"] == str(tmp_path / "triton_cache_dir")
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "elsewhere"
 
 

@@ -78,6 +78,7 @@ def test_a_missing_or_broken_gpu_and_too_little_memory_end_the_process_without_a
 
 def test_a_gpu_that_breaks_while_a_speed_is_measured_ends_the_process_without_a_row(results, monkeypatch):
     measurement = replace(MEASUREMENT, execution="published")
+    write_json(results.manifest, {"sha256": "of the images"})
     monkeypatch.setattr(throughput, "check_gate", lambda *_: None)
     monkeypatch.setattr(throughput, "run_in_subprocess", lambda function, arguments, limit: function(*arguments))
     monkeypatch.setattr(throughput, "start_backend", raising(RuntimeError("cudaErrorECCUncorrectable")))

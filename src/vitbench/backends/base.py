@@ -190,7 +190,7 @@ class Backend(ABC):
         return
 
     def capture_steps(self, model: "keras.Model") -> None:
-        """Makes the steps of the compiled `model` run as CUDA graphs. Only needed if a plan says so."""
+        """Makes the steps of the compiled `model` run as CUDA graphs. Overridden where a candidate plan says so."""
         raise NotImplementedError(f"{self.name} has no plan with cuda_graph")
 
     # What is reported

@@ -5,12 +5,12 @@ of ending the job. Training and inference share the process, which pays once for
 processes disturbed is measured again.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 from vitbench.backends.process import raise_device_errors, start_backend
 from vitbench.backends.registry import get_backend
 from vitbench.config.schema import Config
+from vitbench.execution.identity import describe_job
 from vitbench.execution.plans import load_plan
 from vitbench.formatting import join_words
 from vitbench.parity.gate import check_gate
@@ -20,8 +20,7 @@ from vitbench.results.schema import MACHINE_COLUMNS, MEASUREMENT_COLUMNS
 from vitbench.results.sweep import MeasuredSizes
 from vitbench.results.writers import write_throughput
 from vitbench.system.disturbance import describe_disturbance, disturbance
-from vitbench.system.environment import COMPUTING, describe_machine, installed_versions
-from vitbench.system.fingerprint import fingerprint
+from vitbench.system.environment import describe_machine
 from vitbench.system.logs import ProgressBar, notify
 from vitbench.system.subprocesses import KILLED, run_in_subprocess
 
@@ -68,15 +67,9 @@ def run(config: Config, results: Results, job: Job) -> str:
 
 
 def _describe_round(config: Config, results: Results, job: Job) -> dict:
-    """Everything that decides the outcomes of a round. Batch sizes from two machines must not meet in one."""
-    return {
-        **asdict(job),
-        "settings": config.relevant_settings("throughput", job.model),
-        "plan": load_plan(results, job).as_dict() if job.execution == "tuned" else None,
-        "code": fingerprint("vitbench.steps.throughput", *config.custom_modules(job.model)),
-        "packages": installed_versions(COMPUTING),
-        "machine": describe_machine(),
-    }
+    """Everything that decides the outcomes of a round. All its batch sizes must be measured on one machine."""
+    plan = None if job.execution == "native" else load_plan(results, job)
+    return {**describe_job(config, results, job, plan), "machine": describe_machine()}
 
 
 def _measure_undisturbed(

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -13,6 +12,7 @@ from vitbench.config.schema import Config
 from vitbench.data.batches import Batches, EpochOrder, even_batches
 from vitbench.execution.assemble import assemble
 from vitbench.execution.audit import audit_model, check_execution
+from vitbench.execution.identity import describe_job
 from vitbench.execution.input_pipeline import build_input_pipeline
 from vitbench.execution.plans import load_plan
 from vitbench.execution.workload import Workload, load_workload
@@ -22,9 +22,7 @@ from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
 from vitbench.results.predictions import save_predictions
 from vitbench.results.writers import build_run_record, write_run
-from vitbench.system.environment import COMPUTING, installed_versions
-from vitbench.system.files import atomic_write, read_json
-from vitbench.system.fingerprint import fingerprint
+from vitbench.system.files import atomic_write
 from vitbench.system.logs import ProgressBar, log, notify
 from vitbench.training.callbacks import RunRecorder
 from vitbench.training.checkpoint import Checkpoint
@@ -63,15 +61,7 @@ def _describe_run(config: Config, results: Results, job: Job, plan: Plan) -> dic
     assert job.seed is not None
     with results.init(job.model, job.seed).open("rb") as file:
         initial_weights = hashlib.file_digest(file, "sha256").hexdigest()
-    return {
-        **asdict(job),
-        "settings": config.relevant_settings("train", job.model),
-        "plan": plan.as_dict(),
-        "images": read_json(results.manifest)["sha256"],
-        "initial weights": initial_weights,
-        "code": fingerprint("vitbench.steps.train", *config.custom_modules(job.model)),
-        "packages": installed_versions(COMPUTING),
-    }
+    return {**describe_job(config, results, job, plan), "initial weights": initial_weights}
 
 
 def _train(

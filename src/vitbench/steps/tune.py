@@ -36,20 +36,21 @@ def run(config: Config, results: Results, model: str, backend: str, precision: s
     """
     job = Job(model, backend, "tuned", precision)
 
-    def measure(plan: Plan, limit: float, best_step_seconds: float | None) -> dict:
-        try:
-            share_compilations(plan)
-            return run_in_subprocess(_measure, (config, results, job, plan, best_step_seconds), limit)
-        except DeviceError:
-            raise
-        except UserError as error:
-            return {"status": "failed", "error": str(error)}
-
     augmented = config.models.is_augmented(model)
     plans = get_backend(backend).candidate_plans(augmented, config.accelerator != "cpu" and has_gpu())
     variations = get_backend(backend).plan_variations(augmented)
+    bounds = config.tuning
     with _compilation_folders(get_backend(backend)) as share_compilations:
-        bounds = config.tuning
+
+        def measure(plan: Plan, limit: float, best_step_seconds: float | None) -> dict:
+            try:
+                share_compilations(plan)
+                return run_in_subprocess(_measure, (config, results, job, plan, best_step_seconds), limit)
+            except DeviceError:
+                raise
+            except UserError as error:
+                return {"status": "failed", "error": str(error)}
+
         candidates = search_plans(plans, variations, measure, bounds.budget_seconds, bounds.minimum_seconds)
     chosen, reason = choose_plan(candidates)
     notify(f"tune {model} · {backend}: {chosen} ({reason})")

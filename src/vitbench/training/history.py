@@ -61,7 +61,7 @@ class RunHistory:
         first = self.sessions[0]
         columns = _speed_columns(self.epoch_rows, self._first_comparable_epoch(), images)
         for key in ("import_seconds", "device_seconds", "first_step_seconds", "started_at"):
-            columns[key] = first.get(key)
+            columns[key] = first[key]
         for peak in ("peak_host_memory_bytes", "peak_device_memory_bytes"):
             columns[peak] = max((session[peak] for session in self.sessions if session[peak] is not None), default=None)
         columns["total_seconds"] = sum(session["total_seconds"] for session in self.sessions)

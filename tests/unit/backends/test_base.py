@@ -8,6 +8,7 @@ import pytest
 from helpers.fake_backend import FakeBackend
 from vitbench.backends.base import CompilerError
 from vitbench.backends.registry import BACKENDS, get_backend
+from vitbench.system.environment import CACHE_VARIABLES
 
 GPU = {"type": "gpu", "name": "a GPU"}
 
@@ -179,3 +180,8 @@ def test_a_memory_fraction_that_the_user_set_is_kept(variable, variables):
     variables[variable] = "0.5"
     get_backend("jax").set_variables("auto")
     assert {name: value for name, value in variables.items() if name.endswith("MEM_FRACTION")} == {variable: "0.5"}
+
+
+def test_the_environment_record_knows_the_compilation_caches_of_every_backend():
+    caches = {name for backend in BACKENDS for name in get_backend(backend).compilation_caches}
+    assert caches == set(CACHE_VARIABLES)

@@ -7,7 +7,7 @@ from vitbench.results.jobs import Job
 from vitbench.results.paths import Results
 from vitbench.steps import throughput
 from vitbench.steps.throughput import build_row
-from vitbench.system.files import read_json
+from vitbench.system.files import read_json, write_json
 from vitbench.system.subprocesses import KILLED
 
 ROWS = {"train": {"images_per_second": 2.0}, "infer": {"images_per_second": 6.0}}
@@ -17,6 +17,13 @@ MEASURED = {
     "device_peak_flops_per_second": 120.0,
     "environment": {"device": "A CPU"},
 }
+
+
+@pytest.fixture(autouse=True)
+def manifest(tmp_path) -> Path:
+    path = Results(tmp_path).manifest
+    write_json(path, {"sha256": "of the images"})
+    return path
 
 
 def test_the_row_of_a_phase_gets_the_peak_of_its_process():
@@ -141,8 +148,8 @@ def test_a_sweep_that_was_interrupted_continues_with_the_next_batch_size(monkeyp
     assert not list((tmp_path / "checkpoints").rglob("*.json")), "nothing is left of a finished sweep"
 
 
-@pytest.mark.parametrize("change", ["settings", "machine"])
-def test_a_sweep_does_not_continue_with_other_settings_or_on_another_machine(monkeypatch, tmp_path, change):
+@pytest.mark.parametrize("change", ["settings", "images", "machine"])
+def test_a_sweep_does_not_continue_with_something_else_or_elsewhere(monkeypatch, tmp_path, manifest, change):
     measured = []
 
     def run(function, arguments, limit_seconds):
@@ -159,6 +166,8 @@ def test_a_sweep_does_not_continue_with_other_settings_or_on_another_machine(mon
         throughput.run(Config(throughput=settings), Results(tmp_path), job)
     if change == "machine":
         monkeypatch.setattr(throughput, "describe_machine", lambda: {"device": "another GPU"})
+    elif change == "images":
+        write_json(manifest, {"sha256": "of other images"})
     else:
         settings["blocks"] = 7
     throughput.run(Config(throughput=settings), Results(tmp_path), job)
